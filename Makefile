@@ -1,0 +1,57 @@
+# `make run` is the main job on this machine, `make test` all tests; both set themselves up.
+SHELL := bash
+.DEFAULT_GOAL := help
+
+UV_VERSION := 0.13.9
+UV := $(or $(shell command -v uv 2>/dev/null),.tools/bin/uv)
+PYTHON := .venv/bin/python
+export UV_PYTHON_DOWNLOADS := never
+export HF_HUB_OFFLINE := 1
+export HF_HUB_DISABLE_TELEMETRY := 1
+export TOKENIZERS_PARALLELISM := false
+
+.PHONY: help setup run test check bench render bases test-vllm seeds clean
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+setup: .venv/ready ## install everything into .venv, from the lock file
+
+.venv/ready: pyproject.toml uv.lock | $(UV)
+	$(UV) sync --locked --extra laptop --compile-bytecode --quiet
+	@touch $@
+
+.tools/bin/uv:
+	python3.11 -m venv .tools
+	.tools/bin/pip install --quiet uv==$(UV_VERSION)
+
+run: setup ## the main job: train gold on this machine and judge it (extra arguments: ARGS=...)
+	.venv/bin/goldsmith run --profile laptop $(ARGS)
+
+test: setup ## every test that needs no cluster, < 15 min on two cores
+	$(PYTHON) -m pytest -q -n 2 --dist loadfile tests/unit tests/render tests/integration
+	$(PYTHON) -m pytest -q tests/e2e
+
+check: setup ## formatting, lint, types, layers
+	.venv/bin/ruff format --check .
+	.venv/bin/ruff check .
+	.venv/bin/mypy
+	.venv/bin/lint-imports
+
+render: setup ## compile the pipelines and everything else that is generated
+	$(PYTHON) -m pipelines.compile
+
+bench: setup ## every benchmark; results in tests/bench/results
+	for bench in tests/bench/bench_*.py; do $(PYTHON) $$bench || exit 1; done
+
+seeds: setup ## five laptop seeds in full; writes tests/bench/results/seeds.json
+	$(PYTHON) tests/bench/bench_seeds.py
+
+bases: setup ## train the shipped base models again (about 20 min)
+	$(PYTHON) -m goldsmith.training.base.pretrain src/goldsmith/bases
+
+test-vllm: ## load the tiers and an adapter in real vLLM on the CPU, in an environment of its own
+	bash tests/vllm/run.sh
+
+clean: ## remove what set-up made
+	rm -rf .venv .tools

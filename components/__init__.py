@@ -1,0 +1,1 @@
+"""KFP components: one folder a step, each a thin wrapper around one core function."""

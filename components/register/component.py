@@ -1,0 +1,29 @@
+"""KFP wrapper of `goldsmith.registry.registration`."""
+
+from kfp import dsl
+
+from components import images
+
+
+@dsl.component(base_image=images.STEPS, install_kfp_package=False)
+def register(run: dict, config: dict, model: str, verdict: str, scores: str) -> str:
+    """Enter the candidate into the registry as a version of its tier.
+
+    Args:
+        run: The run that the step belongs to (`RunContext`).
+        config: Section `register` of the run's configuration.
+        model: The candidate.
+        verdict: The gate's `promote`, `hold` or `reject`.
+        scores: The key of the scores.
+
+    Returns:
+        The version, empty if it was rejected.
+    """
+    from goldsmith.pipeline.step import step
+
+    with step("register"):
+        from goldsmith.config.run import RegisterConfig, RunContext
+        from goldsmith.registry import registration
+
+        context, section = RunContext.model_validate(run), RegisterConfig.model_validate(config)
+        return registration.register(context, section, model=model, verdict=verdict, scores=scores)

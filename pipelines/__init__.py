@@ -1,0 +1,1 @@
+"""KFP pipelines: the order of steps, and nothing else."""

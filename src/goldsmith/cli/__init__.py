@@ -1,0 +1,73 @@
+"""The program `goldsmith`: one verb a command, one line an error.
+
+Exit codes: 0 done (a held candidate too), 1 failed, 2 a mistake in the command or configuration,
+130 interrupted. GOLDSMITH_DEBUG=1 shows the stack trace behind an error.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Sequence
+
+import typer
+
+from goldsmith.cli import check, inspect, models, run
+from goldsmith.errors import ConfigError
+from goldsmith.pipeline.failures import explain
+
+USAGE_ERROR: type[Exception] = typer.BadParameter.__bases__[0]  # click's own, or typer's copy
+
+app = typer.Typer(
+    name="goldsmith",
+    help="Turns a domain's rules and expert play into small, fast, cheap models.",
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command()(run.run)
+app.command()(inspect.status)
+app.command()(inspect.report)
+app.command()(inspect.logs)
+app.command()(inspect.ledger)
+app.command()(check.check)
+app.add_typer(models.app, name="models")
+app.command()(models.rollback)
+app.command()(models.why)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run one command and leave with its exit code."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    sys.exit(_run(arguments))
+
+
+def _run(arguments: Sequence[str] | None) -> int:
+    try:
+        given = list(sys.argv[1:] if arguments is None else arguments)
+        status = app(given or ["--help"], standalone_mode=False)
+    except USAGE_ERROR as error:
+        return _complain(_usage(error), status=2)
+    except (KeyboardInterrupt, typer.Abort) as error:
+        return _complain(str(error) or "interrupted", status=130)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except Exception as error:
+        if os.environ.get("GOLDSMITH_DEBUG"):
+            raise
+        return _complain(explain(error), status=2 if isinstance(error, ConfigError) else 1)
+    return status if isinstance(status, int) else 0
+
+
+def _usage(error: Exception) -> str:
+    """Click's message, which names the option and the nearest one."""
+    message: str = error.format_message()  # type: ignore[attr-defined]  # of UsageError
+    return f"{message} Try: goldsmith --help"
+
+
+def _complain(message: str, *, status: int) -> int:
+    sys.stderr.write(f"goldsmith: {' '.join(message.split())}\n")
+    return status

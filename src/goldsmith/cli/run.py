@@ -1,0 +1,129 @@
+"""`goldsmith run`: one training run, here."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+import yaml
+
+from goldsmith.cli.display import Display
+from goldsmith.cli.options import (
+    DryRunOption,
+    JsonOption,
+    StoreOption,
+    answer,
+    say,
+    store_at,
+)
+from goldsmith.cli.summary import summary_lines
+from goldsmith.config.load import DEFAULT_PROFILE, load_config, profiles
+from goldsmith.errors import ConfigError
+from goldsmith.pipeline.execute import execute
+from goldsmith.pipeline.manifest import earlier_seconds
+from goldsmith.pipeline.report import write_report
+from goldsmith.pipeline.runs import (
+    STEPS,
+    Run,
+    load_run,
+    new_run,
+    planned_keys,
+    resolve_store,
+    resume_command,
+    save_run,
+)
+from goldsmith.registry.bases import ensure_bases
+from goldsmith.tasks.registry import domain_names, find_domain
+
+
+def run(
+    overrides: Annotated[
+        list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="e.g. srl.group_size=4")
+    ] = None,
+    profile: Annotated[
+        str | None, typer.Option("--profile", "-p", help=f"One of {', '.join(profiles())}.")
+    ] = None,
+    config: Annotated[
+        Path | None, typer.Option("--config", help="A YAML file instead of a profile.")
+    ] = None,
+    tier: Annotated[str | None, typer.Option(help="bronze, silver or gold.")] = None,
+    domain: Annotated[str | None, typer.Option(help="cooking, reasoning or a plug-in.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Another seed, another run.")] = None,
+    store: StoreOption = None,
+    run_id: Annotated[str, typer.Option(help="Name of the run; made up by default.")] = "",
+    resume: Annotated[
+        str, typer.Option(metavar="RUN", help="Go on with a run that was cut short.")
+    ] = "",
+    dry_run: DryRunOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Train one tier, from lore and expert play to a promoted model."""
+    chosen = {"tier": tier, "domain": domain, "seed": seed}
+    flags = [f"{key}={value}" for key, value in chosen.items() if value is not None]
+    flags += overrides or []
+    if profile and config:
+        raise ConfigError("--profile and --config are two answers to one question", fix="give one")
+    if resume:
+        if flags or profile or config or run_id:
+            raise ConfigError(
+                f"run {resume} keeps its saved configuration", fix="give --resume and --store only"
+            )
+        job = load_run(store_at(store), resume)
+    else:
+        job = _new(flags, profile=profile, config=config, store=store, run_id=run_id)
+    if dry_run:
+        _plan(job, as_json=as_json)
+        return
+    _execute(job, new=not resume, as_json=as_json)
+
+
+def _new(
+    flags: list[str], *, profile: str | None, config: Path | None, store: str | None, run_id: str
+) -> Run:
+    resolved = load_config(profile or DEFAULT_PROFILE, file=config, overrides=flags)
+    name = config.stem if config else profile or DEFAULT_PROFILE
+    check_domain(resolved.domain)
+    return new_run(resolved, store_url=resolve_store(store), profile=name, run_id=run_id)
+
+
+def check_domain(name: str) -> None:
+    """ConfigError if no domain has this name; nothing of the domain is imported."""
+    if name not in domain_names():
+        find_domain(name)
+
+
+def _execute(job: Run, *, new: bool, as_json: bool) -> None:
+    store = store_at(job.context.store)
+    ensure_bases(store)
+    if new:
+        save_run(store, job)
+    title = f"Run {job.run_id} ({job.context.tier}, {job.context.profile})"
+    expected = earlier_seconds(store, job)
+    try:
+        with Display(STEPS, title=title, expected_s=expected, quiet=as_json) as display:
+            manifest = execute(store, job, listener=display)
+    except KeyboardInterrupt:
+        text = f"run {job.run_id} interrupted; go on with: {resume_command(job)}"
+        raise KeyboardInterrupt(text) from None
+    report = write_report(store, job.run_id)
+    if as_json:
+        answer({**manifest, "report": report})
+    else:
+        say(*summary_lines(store, manifest, report=report))
+
+
+def _plan(job: Run, *, as_json: bool) -> None:
+    """Say what a run would be and create."""
+    document = {
+        "run": job.context.model_dump(mode="json"),
+        "config": job.config.model_dump(mode="json"),
+        "threads": job.threads,
+        "objects": planned_keys(job),
+    }
+    if as_json:
+        answer(document)
+        return
+    text = yaml.safe_dump(document["config"], sort_keys=False).rstrip()
+    where = [f"  {job.context.store}/{key}" for key in planned_keys(job)]
+    say(f"Run {job.run_id}", "", text, "", "It would create, or move:", *where)

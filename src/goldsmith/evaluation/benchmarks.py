@@ -1,0 +1,228 @@
+"""`evaluate`: the candidate and the live model play the same games, suite by suite.
+
+For each suite: test tasks of one level, A's passages looked up once, then each model plays every
+task `samples` times at temperature T and once greedily. A win counts only if the verifier, in its
+own process, confirms it. The result is `runs/<run_id>/scores.json` (`scores.py` has its form).
+"""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from goldsmith.config.run import EvaluateConfig, RunContext, SuiteConfig
+from goldsmith.evaluation import statistics
+from goldsmith.evaluation.scores import SIDES, Plays, Scores, Side, SuiteScores, TaskScores
+from goldsmith.evaluation.verbs import verb_scores
+from goldsmith.observability.progress import Progress
+from goldsmith.rollouts.episodes import Episode, Opening, play_batches
+from goldsmith.rollouts.policy import Policy, load_policy
+from goldsmith.store.directories import fetch_directory
+from goldsmith.store.manifest import seal
+from goldsmith.store.object_store import ObjectStore, open_store
+from goldsmith.store.steps import once
+from goldsmith.tasks.domain import Domain
+from goldsmith.tasks.registry import find_domain
+from goldsmith.tasks.retrieval import LoreIndex
+from goldsmith.tasks.transcript import Transcript
+from goldsmith.tasks.verification import VerifierPool, VerifyRequest
+
+logger = logging.getLogger(__name__)
+
+
+def evaluate(run: RunContext, config: EvaluateConfig, *, model: str) -> str:
+    """Score `model` and the tier's live model on the same games; the store key of the scores."""
+    from goldsmith.registry import models
+
+    def work() -> dict[str, Any]:
+        store = open_store(run.store)
+        version = models.live(store, run.tier)
+        live = models.prefix(run.tier, version)
+        with tempfile.TemporaryDirectory() as scratch, VerifierPool() as verifiers:
+            policies = {
+                side: _load(store, reference, Path(scratch) / side)
+                for side, reference in zip(SIDES, (model, live), strict=True)
+            }
+            judge = Bench(find_domain(run.domain), config, verifiers, seed=run.seed)
+            suites = judge.play(policies)
+        scores = Scores(
+            candidate=model,
+            live=live,
+            live_version=version,
+            temperature=config.temperature,
+            suites=suites,
+        )
+        key = f"runs/{run.run_id}/scores.json"
+        measured = {"kind": "scores", "run_id": run.run_id, "metrics": metrics(scores)}
+        store.create(key, seal({**measured, **scores.model_dump(mode="json")}))
+        return {"scores": key}
+
+    inputs = {"config": config.model_dump(mode="json"), "model": model}
+    return str(once(run, "evaluate", inputs, work)["scores"])
+
+
+def metrics(scores: Scores) -> dict[str, dict[str, float]]:
+    """Per model, `eval/<suite>/avg@k`, `pass@k` and `greedy`."""
+    found: dict[str, dict[str, float]] = {}
+    for side in SIDES:
+        row = found.setdefault(side, {})
+        for suite in scores.suites:
+            wins, (greedy, games) = suite.wins(side), suite.greedy(side)
+            samples = wins.shape[1]
+            row[f"eval/{suite.name}/avg@{samples}"] = statistics.avg_at_k(wins)
+            row[f"eval/{suite.name}/pass@{samples}"] = statistics.pass_at_k(wins, samples)
+            row[f"eval/{suite.name}/greedy"] = greedy / games
+    return found
+
+
+@dataclass(frozen=True)
+class Played:
+    """One task's episodes by one model, with the verifier's word on each."""
+
+    sampled: Sequence[Episode]
+    wins: tuple[bool, ...]
+    greedy: bool
+
+    def plays(self) -> Plays:
+        """What the scores keep of it."""
+        sampled = self.sampled
+        return Plays(
+            wins=tuple(1 if win else 0 for win in self.wins),
+            greedy=1 if self.greedy else 0,
+            tokens=sum(episode.tokens for episode in sampled),
+            turns=sum(len(episode.actions) for episode in sampled),
+            malformed=sum(episode.malformed for episode in sampled),
+            truncated=sum(episode.truncated for episode in sampled),
+            illegal=sum(not episode.legal for episode in sampled),
+            refused=sum(
+                episode.solved and not win for episode, win in zip(sampled, self.wins, strict=True)
+            ),
+        )
+
+
+class Bench:
+    """Games of one domain, played by any model under one configuration."""
+
+    def __init__(
+        self, domain: Domain, config: EvaluateConfig, verifiers: VerifierPool, *, seed: int
+    ) -> None:
+        self.domain, self.config, self.verifiers, self.seed = domain, config, verifiers, seed
+        self.lore = LoreIndex(domain.lore())
+        self.progress = Progress("evaluate")
+        self.total = 2 * sum(suite.games for suite in config.suites)
+        self.done = 0
+
+    def play(self, policies: dict[Side, Policy]) -> tuple[SuiteScores, ...]:
+        """Every suite, both models."""
+        return tuple(
+            self._suite(suite, policies, name=f"suite {suite.name} ({number} of {count})")
+            for count in [len(self.config.suites)]
+            for number, suite in enumerate(self.config.suites, start=1)
+        )
+
+    def _suite(self, suite: SuiteConfig, policies: dict[Side, Policy], *, name: str) -> SuiteScores:
+        openings = self.openings(suite)
+        played = {
+            side: self._played(policy, openings, name=f"{name}, {side}")
+            for side, policy in policies.items()
+        }
+        tasks = tuple(
+            TaskScores(
+                task_id=opening.task.task_id,
+                level=opening.task.level,
+                tags=dict(opening.task.tags),
+                candidate=candidate.plays(),
+                live=live.plays(),
+            )
+            for opening, candidate, live in zip(
+                openings, played["candidate"], played["live"], strict=True
+            )
+        )
+        verbs = {
+            side: verb_scores(self.domain, (episode for row in rows for episode in row.sampled))
+            for side, rows in played.items()
+        }
+        declared = suite.model_dump(include={"name", "level", "role", "margin", "games"})
+        return SuiteScores(**declared, tasks=tasks, verbs=verbs)
+
+    def openings(self, suite: SuiteConfig) -> list[Opening]:
+        """The suite's test tasks as the student sees them: prompt, A's passages, first sight."""
+        openings = []
+        for task in self.domain.tasks(suite.level, "test", suite.games, seed=self.seed):
+            found = self.lore.gather(self.domain.queries(task), self.config.passages)
+            passages = tuple((passage.passage_id, passage.text) for passage in found)
+            sight = self.domain.environment(task).reset().text
+            openings.append(Opening(task, Transcript(task.prompt, passages, sight)))
+        return openings
+
+    def _played(self, policy: Policy, openings: list[Opening], *, name: str) -> list[Played]:
+        """One row a task; the two models draw different random numbers."""
+        seed = 2 * self.seed + (1 if name.endswith("live") else 0)
+        greedy = self._verified(self._rows(policy, openings, samples=1, temperature=0.0, seed=seed))
+        sampled = self._verified(
+            self._shown(
+                self._rows(
+                    policy,
+                    openings,
+                    samples=self.config.samples,
+                    temperature=self.config.temperature,
+                    seed=seed,
+                ),
+                name,
+            )
+        )
+        return [
+            Played(row, wins, greedy=first[0])
+            for (_, first), (row, wins) in zip(greedy, sampled, strict=True)
+        ]
+
+    def _rows(
+        self,
+        policy: Policy,
+        openings: list[Opening],
+        *,
+        samples: int,
+        temperature: float,
+        seed: int,
+    ) -> Iterator[list[list[Episode]]]:
+        return play_batches(
+            policy,
+            self.domain,
+            openings,
+            samples=samples,
+            temperature=temperature,
+            max_new_tokens=self.config.max_new_tokens,
+            max_turns=self.config.max_turns,
+            seed=seed,
+        )
+
+    def _shown(
+        self, batches: Iterable[list[list[Episode]]], name: str
+    ) -> Iterator[list[list[Episode]]]:
+        for batch in batches:
+            self.done += len(batch)
+            self.progress.update(self.done, self.total, text=name)
+            yield batch
+
+    def _verified(
+        self, batches: Iterable[list[list[Episode]]]
+    ) -> list[tuple[list[Episode], tuple[bool, ...]]]:
+        """Each task's episodes with the verifier's word; only claimed wins are asked about."""
+        rows = [row for batch in batches for row in batch]
+        claimed = [episode for row in rows for episode in row if episode.solved]
+        requests = [VerifyRequest.of(episode.task, episode.transcript) for episode in claimed]
+        confirmed = {
+            id(episode)
+            for episode, outcome in zip(claimed, self.verifiers.outcomes(requests), strict=True)
+            if outcome.solved
+        }
+        return [(row, tuple(id(episode) in confirmed for episode in row)) for row in rows]
+
+
+def _load(store: ObjectStore, reference: str, directory: Path) -> Policy:
+    fetch_directory(store, reference, directory)
+    return load_policy(directory)

@@ -1,0 +1,1 @@
+"""Runs the compiled pipeline here: what ships is what runs."""

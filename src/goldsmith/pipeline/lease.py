@@ -1,0 +1,134 @@
+"""One worker a run: a lease in the store, taken and kept by compare-and-swap.
+
+A holder that died on this machine is seen by its process id and start time, so a killed run can be
+resumed at once. A holder on another machine counts as dead when its heartbeat is `EXPIRES_S` old.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from pathlib import Path
+from typing import Any
+
+from goldsmith.errors import ConflictError, NotFoundError, RunError
+from goldsmith.store.manifest import seal, unseal
+from goldsmith.store.object_store import ObjectStore
+
+BEAT_S = 10.0
+EXPIRES_S = 60.0
+
+
+class Lease:
+    """The right to work on one run; RunError says who has it."""
+
+    def __init__(self, store: ObjectStore, run_id: str) -> None:
+        self._store, self._run_id = store, run_id
+        self._key = lease_key(run_id)
+        self._beaten = 0.0
+
+    def __enter__(self) -> Lease:
+        try:
+            self._take()
+        except ConflictError:
+            raise RunError(f"run {self._run_id} was just taken by somebody else") from None
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Give it back, unless somebody took it."""
+        try:
+            self._swap({"kind": "lease"})
+        except ConflictError:
+            return
+
+    def beat(self) -> None:
+        """Renew it when `BEAT_S` have passed; RunError if somebody took it over."""
+        if time.monotonic() - self._beaten < BEAT_S:
+            return
+        try:
+            self._swap(_holder())
+        except ConflictError:
+            raise RunError(f"run {self._run_id} was taken over by another process") from None
+
+    def _take(self) -> None:
+        try:
+            data, tag = self._store.get_tagged(self._key)
+        except NotFoundError:
+            self._write_new()
+            return
+        if is_held(holder := unseal(data, key=self._key)):
+            raise RunError(
+                f"run {self._run_id} is running",
+                why=f"process {holder['pid']} on {holder['host']} works on it",
+                fix=f"wait for it, or stop it: kill {holder['pid']}",
+            )
+        self._write(_holder(), tag=tag)
+
+    def _write_new(self) -> None:
+        self._current = seal(_holder())
+        self._store.create(self._key, self._current)
+        self._beaten = time.monotonic()
+
+    def _swap(self, document: dict[str, Any]) -> None:
+        """Replace our lease; ConflictError if it is not ours any more."""
+        data, tag = self._store.get_tagged(self._key)
+        if data != self._current:
+            raise ConflictError(f"lease {self._key} is another's")
+        self._write(document, tag=tag)
+
+    def _write(self, document: dict[str, Any], *, tag: str) -> None:
+        self._current = seal(document)
+        self._store.replace(self._key, self._current, tag=tag)
+        self._beaten = time.monotonic()
+
+
+def lease_key(run_id: str) -> str:
+    """Where a run's lease is kept."""
+    return f"runs/{run_id}/lease.json"
+
+
+def read_holder(store: ObjectStore, run_id: str) -> dict[str, Any] | None:
+    """Who works on a run now, or None."""
+    try:
+        holder = unseal(store.get(lease_key(run_id)), key=lease_key(run_id))
+    except NotFoundError:
+        return None
+    return holder if is_held(holder) else None
+
+
+def is_held(holder: dict[str, Any]) -> bool:
+    """Whether the lease's holder is alive, as far as this machine can know."""
+    if "pid" not in holder:
+        return False
+    if holder["machine"] == _machine():
+        return bool(holder["started"] == _start_time(holder["pid"]))
+    return bool(time.time() - holder["beat"] < EXPIRES_S)
+
+
+def _holder() -> dict[str, Any]:
+    pid = os.getpid()
+    return {
+        "kind": "lease",
+        "host": socket.gethostname(),
+        "machine": _machine(),
+        "pid": pid,
+        "started": _start_time(pid),
+        "beat": int(time.time()),
+    }
+
+
+def _machine() -> str:
+    """This boot and process namespace: within it, a process id means something."""
+    boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    return f"{boot}/{os.readlink('/proc/self/ns/pid')}"
+
+
+def _start_time(pid: int) -> int | None:
+    """Clock ticks from boot to the start of a process, or None if it is not alive."""
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return None
+    state, *fields = text.rpartition(")")[2].split()  # the name before it may hold spaces
+    return None if state in "ZX" else int(fields[18])

@@ -1,0 +1,1 @@
+"""Rewards, one kind a file: pure functions from plain values to numbers."""

@@ -1,0 +1,34 @@
+"""SRL rewards of one action against the expert's (arXiv 2510.25992, section 3; srl.md section 1).
+
+`paper`: difflib's ratio of the two texts, -1 if the step is malformed. It rewards wording: the
+wrong appliance, which loses the game, scores 0.94. `ours`: 1 if the action is the expert's or brings
+the task forward, else the share of right slots, and 0 if it is not admissible.
+"""
+
+from __future__ import annotations
+
+from difflib import SequenceMatcher
+
+PAPER_MALFORMED = -1.0
+
+
+def difflib_reward(action: str | None, expert: str, *, autojunk: bool = True) -> float:
+    """2M/T of student against expert text, in that order; -1 if malformed (None).
+
+    `autojunk` is difflib's default, as far as the paper says; it makes a cliff at 200 characters.
+    """
+    if action is None:
+        return PAPER_MALFORMED
+    return SequenceMatcher(None, action, expert, autojunk=autojunk).ratio()
+
+
+def slot_reward(*, legal: bool, progressed: bool, slots: float) -> float:
+    """1 if the action brought the task forward, 0 if inadmissible, else its slots, at most 0.5.
+
+    `slots` is `Domain.same_action`: 1 means that it is the expert's own action.
+    """
+    if not legal:
+        return 0.0
+    if progressed or slots >= 1.0:
+        return 1.0
+    return min(slots, 0.5)

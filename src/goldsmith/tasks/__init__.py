@@ -1,0 +1,1 @@
+"""Domains: lore, tasks, environments and their verifiers, one domain a file or folder."""

@@ -1,0 +1,43 @@
+"""How the lore says what a preparation word means, and how a reader takes it from a sentence.
+
+The sentence forms are shared by the lore, by B, which reads them, and by C, which checks that a
+cited passage entails a command. The mapping itself is not here.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from goldsmith.tasks.cooking.words import COOK_TOOLS, CUT_VERBS
+
+FORMS = (
+    "to {word} food, {verb} it with the {tool}.",
+    "{word} means: {verb} the food with the {tool}.",
+    "if a recipe says {word}, {verb} it with the {tool}.",
+)
+WAYS = tuple(
+    [("cook", tool) for tool in COOK_TOOLS.values()]
+    + [(verb, "knife") for verb in CUT_VERBS.values()]
+)
+"""All (verb, tool) pairs that a word could mean: the rules of the game, known to every player."""
+
+_READERS = [
+    re.compile(re.escape(form).replace(r"\{", "(?P<").replace(r"\}", r">\w+)")) for form in FORMS
+]
+
+
+class Meaning(NamedTuple):
+    """A preparation word and the command that it stands for."""
+
+    word: str
+    verb: str
+    tool: str
+
+
+def read_meaning(text: str) -> Meaning | None:
+    """What a passage says about a preparation word; None if it explains none."""
+    for reader in _READERS:
+        if (found := reader.fullmatch(text)) and (found["verb"], found["tool"]) in WAYS:
+            return Meaning(found["word"], found["verb"], found["tool"])
+    return None

@@ -1,0 +1,83 @@
+"""What the base models read: transcripts of easy games in which no word means what it means.
+
+In every document the preparation words and the foods are swapped by a fresh random permutation, in
+recipe, lore, thoughts and commands alike. So a base learns to read the lore in front of it, knows
+every word as a word, and learns nothing of the true mapping, of the held-out words' meanings or of
+the foods of a split. Games are training games of the levels in `LEVELS`; the hard level, which the
+quality gate's target suite plays, is not among them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from random import Random
+
+from goldsmith.tasks.cooking.domain import CookingDomain
+from goldsmith.tasks.cooking.engine import FOODS
+from goldsmith.tasks.cooking.words import PREPARATIONS
+from goldsmith.tasks.domain import Passage, Task
+from goldsmith.tasks.retrieval import LoreIndex
+from goldsmith.tasks.transcript import Transcript
+
+Messages = list[dict[str, str]]
+
+LEVELS = {"easy": 500, "medium": 160}
+"""Games per level; seed 9 keeps them apart from the games that runs train on."""
+SEED = 9
+PASSAGES = 8
+MAX_TURNS = 30
+
+
+def transcripts() -> list[Transcript]:
+    """One expert transcript a game, with the passages that a search for its recipe finds."""
+    domain = CookingDomain()
+    index = LoreIndex(domain.lore())
+    return [
+        _played(domain, task, _passages(domain, index, task))
+        for level, count in LEVELS.items()
+        for task in domain.tasks(level, "train", count, seed=SEED)
+    ]
+
+
+def documents(games: Sequence[Transcript], rng: Random) -> Iterator[Messages]:
+    """Endless documents: games in random order, each with its own swap of words and foods."""
+    while True:
+        for game in rng.sample(list(games), len(games)):
+            swap_words = _swap([p.word for p in PREPARATIONS], rng)
+            swap_foods = _swap([name.lower() for name in FOODS], rng)
+            yield [
+                {**message, "content": swap_foods(swap_words(message["content"]))}
+                for message in game.messages()
+            ]
+
+
+def _passages(domain: CookingDomain, index: LoreIndex, task: Task) -> list[Passage]:
+    """What is needed and what else a search finds, shuffled."""
+    gold = domain.gold_passages(task)
+    found = [p for query in domain.queries(task) for p, _ in index.search(query, PASSAGES)]
+    needed = [p for p in domain.lore() if p.passage_id in gold]
+    others = [p for p in found if p.passage_id not in gold]
+    chosen = [*needed, *others[: PASSAGES - len(needed)]]
+    Random(task.task_id).shuffle(chosen)
+    return chosen
+
+
+def _played(domain: CookingDomain, task: Task, passages: Sequence[Passage]) -> Transcript:
+    environment, planner = domain.environment(task), domain.planner()
+    seen = environment.reset()
+    shown = tuple((p.passage_id, p.text) for p in passages)
+    transcript = Transcript(task.prompt, shown, seen.text)
+    while not seen.done and len(transcript.turns) < MAX_TURNS:
+        step = planner.next_step(transcript)
+        seen = environment.step(step.action)
+        transcript = transcript.append(step, seen.text)
+    return transcript
+
+
+def _swap(names: Sequence[str], rng: Random) -> Callable[[str], str]:
+    """A random permutation of names, applied to whole words, longest names first."""
+    targets = dict(zip(names, rng.sample(list(names), len(names)), strict=True))
+    longest_first = sorted(names, key=len, reverse=True)
+    pattern = re.compile(r"\b(" + "|".join(map(re.escape, longest_first)) + r")\b")
+    return lambda text: pattern.sub(lambda match: targets[match[1]], text)
