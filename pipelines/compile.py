@@ -38,7 +38,7 @@ def readme(step: str) -> str:
     spec = component.component_spec
     inputs = [_row(name, put) for name, put in (spec.inputs or {}).items()]
     outputs = [_row(name, put) for name, put in (spec.outputs or {}).items()]
-    summary, _, _ = inspect.getdoc(function).partition("\n")
+    summary, _, _ = (inspect.getdoc(function) or "").partition("\n")
     return "\n".join(
         [
             f"# {step}",

@@ -21,9 +21,8 @@ def roll_out(run: dict, config: dict, version: str, verdict: str) -> str:
     from goldsmith.pipeline.step import step
 
     with step("roll_out"):
-        from goldsmith.promotion import roll_out
-
         from goldsmith.config.run import RollOutConfig, RunContext
+        from goldsmith.promotion import roll_out
 
         context, section = RunContext.model_validate(run), RollOutConfig.model_validate(config)
         return roll_out.roll_out(context, section, version=version, verdict=verdict)

@@ -60,6 +60,14 @@ def s3_environment(s3_endpoint: str, monkeypatch: pytest.MonkeyPatch) -> str:
     return s3_endpoint
 
 
+@pytest.fixture(autouse=True)
+def signing_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A signing key of the test's own, made when it is first needed."""
+    monkeypatch.setenv("GOLDSMITH_SIGNING_KEY", str(tmp_path / "signing.pem"))
+    monkeypatch.delenv("GOLDSMITH_TRUSTED_KEY", raising=False)
+    return tmp_path / "signing.pem"
+
+
 @pytest.fixture(params=["directory", "s3"])
 def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """The URL of an empty store, once for each back end."""

@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
-TEXT = "<think>look it up</think>open fridge take onion knife counter prepare eat meal cook with oven"
+TEXT = (
+    "<think>look it up</think>open fridge take onion knife counter prepare eat meal cook with oven"
+)
 
 
 @pytest.fixture(scope="session")

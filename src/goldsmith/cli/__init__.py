@@ -14,10 +14,13 @@ from collections.abc import Sequence
 import typer
 
 from goldsmith.cli import check, inspect, models, run
+from goldsmith.cli.options import Interrupted
 from goldsmith.errors import ConfigError
 from goldsmith.pipeline.failures import explain
 
 USAGE_ERROR: type[Exception] = typer.BadParameter.__bases__[0]  # click's own, or typer's copy
+
+INTERRUPTED = 130
 
 app = typer.Typer(
     name="goldsmith",
@@ -47,11 +50,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def _run(arguments: Sequence[str] | None) -> int:
     try:
         given = list(sys.argv[1:] if arguments is None else arguments)
-        status = app(given or ["--help"], standalone_mode=False)
+        status = app(given or ["--help"], prog_name="goldsmith", standalone_mode=False)
     except USAGE_ERROR as error:
         return _complain(_usage(error), status=2)
-    except (KeyboardInterrupt, typer.Abort) as error:
-        return _complain(str(error) or "interrupted", status=130)
+    except Interrupted as error:
+        return _complain(str(error), status=INTERRUPTED)
+    except (KeyboardInterrupt, typer.Abort):
+        return _complain("interrupted", status=INTERRUPTED)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
@@ -59,13 +64,15 @@ def _run(arguments: Sequence[str] | None) -> int:
         if os.environ.get("GOLDSMITH_DEBUG"):
             raise
         return _complain(explain(error), status=2 if isinstance(error, ConfigError) else 1)
+    if status == INTERRUPTED:  # what typer makes of KeyboardInterrupt
+        return _complain("interrupted", status=INTERRUPTED)
     return status if isinstance(status, int) else 0
 
 
 def _usage(error: Exception) -> str:
     """Click's message, which names the option and the nearest one."""
     message: str = error.format_message()  # type: ignore[attr-defined]  # of UsageError
-    return f"{message} Try: goldsmith --help"
+    return f"{message.rstrip('.')}; try goldsmith --help"
 
 
 def _complain(message: str, *, status: int) -> int:

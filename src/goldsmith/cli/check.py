@@ -23,6 +23,7 @@ from goldsmith.store.directories import fetch_directory
 from goldsmith.store.object_store import ObjectStore
 
 LEAST_FREE_GB = 2.0
+MOST_WARNINGS = 5
 _MODULES = ("kfp", "torch", "transformers", "trl", "peft", "textworld", "tantivy", "scipy")
 
 Check = Callable[[], str]
@@ -132,9 +133,12 @@ def _must_conflict(store: ObjectStore, write: Callable[[], None]) -> None:
 
 
 def _data(path: Path) -> str:
-    from goldsmith.data.validator import check_data
+    from goldsmith.data.validator import validate_file
 
-    return check_data(path)
+    report = validate_file(path)
+    report.stop_the_line()
+    warnings = "; ".join(str(finding) for finding in report.findings[:MOST_WARNINGS])
+    return f"{report.records} records" + (f", warnings: {warnings}" if warnings else "")
 
 
 def _model(path: Path) -> str:

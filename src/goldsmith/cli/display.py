@@ -119,9 +119,12 @@ class Display:
 
     def _render(self) -> Group:
         now = time.time()
-        grid = Table.grid(padding=(0, 1))
-        for justify in ("left", "left", "right", "right", "right", "left"):
-            grid.add_column(justify=justify, no_wrap=True)
+        grid = Table.grid(padding=(0, 1), expand=True)
+        for width in (13, 20):
+            grid.add_column(no_wrap=True, min_width=width)
+        for width in (7, 5, 6):
+            grid.add_column(justify="right", no_wrap=True, min_width=width)
+        grid.add_column(no_wrap=True, ratio=1)
         grid.add_row("", "", "", "time", "ETA", "", style="dim")
         for view in self.steps.values():
             grid.add_row(*self._row(view, now))
@@ -134,7 +137,9 @@ class Display:
         counts = f"{view.done}/{view.total}" if view.total else ""
         return (
             Text(view.name, style=style),
-            ProgressBar(total=1.0, completed=share, width=24),
+            ProgressBar(
+                total=1.0, completed=share, width=20, complete_style="cyan", finished_style="green"
+            ),
             counts,
             seconds(view.elapsed(now)) if view.state != "waiting" else "",
             {"done": "done", "failed": "failed"}.get(view.state) or (seconds(left) or "?"),

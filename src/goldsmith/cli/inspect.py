@@ -16,7 +16,6 @@ from goldsmith.pipeline.lease import read_holder
 from goldsmith.pipeline.ledger import ledger as read_ledger
 from goldsmith.pipeline.ledger import read_attempts
 from goldsmith.pipeline.manifest import read_run_manifest, step_records
-from goldsmith.pipeline.report import write_report
 from goldsmith.pipeline.runs import STEPS, read_config, run_ids
 from goldsmith.store.object_store import ObjectStore
 
@@ -97,6 +96,8 @@ def report(
     as_json: JsonOption = False,
 ) -> None:
     """Write the report of a run anew and say where it is."""
+    from goldsmith.pipeline.report import write_report  # imports numpy
+
     place = store_at(store)
     read_config(place, run_id)
     path = write_report(place, run_id)

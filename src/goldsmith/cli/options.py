@@ -21,6 +21,10 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Answer with one JSON d
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Say what would be done.")]
 
 
+class Interrupted(Exception):
+    """A person stopped the verb; the text says how to go on. Typer swallows KeyboardInterrupt."""
+
+
 def store_at(url: str | None) -> ObjectStore:
     """The store of the flag, else of GOLDSMITH_STORE, else the default."""
     return open_store(resolve_store(url))

@@ -11,6 +11,7 @@ import yaml
 from goldsmith.cli.display import Display
 from goldsmith.cli.options import (
     DryRunOption,
+    Interrupted,
     JsonOption,
     StoreOption,
     answer,
@@ -19,10 +20,10 @@ from goldsmith.cli.options import (
 )
 from goldsmith.cli.summary import summary_lines
 from goldsmith.config.load import DEFAULT_PROFILE, load_config, profiles
+from goldsmith.config.run import RunConfig
 from goldsmith.errors import ConfigError
 from goldsmith.pipeline.execute import execute
 from goldsmith.pipeline.manifest import earlier_seconds
-from goldsmith.pipeline.report import write_report
 from goldsmith.pipeline.runs import (
     STEPS,
     Run,
@@ -33,8 +34,14 @@ from goldsmith.pipeline.runs import (
     resume_command,
     save_run,
 )
+from goldsmith.registry import models
 from goldsmith.registry.bases import ensure_bases
+from goldsmith.registry.intake import check_artefact
+from goldsmith.store.object_store import ObjectStore
 from goldsmith.tasks.registry import domain_names, find_domain
+
+IN_STORE = ("models/", "checkpoints/")
+"""How a model reference begins that is no path."""
 
 
 def run(
@@ -84,6 +91,7 @@ def _new(
     resolved = load_config(profile or DEFAULT_PROFILE, file=config, overrides=flags)
     name = config.stem if config else profile or DEFAULT_PROFILE
     check_domain(resolved.domain)
+    resolved = with_checked_models(resolved)
     return new_run(resolved, store_url=resolve_store(store), profile=name, run_id=run_id)
 
 
@@ -93,9 +101,22 @@ def check_domain(name: str) -> None:
         find_domain(name)
 
 
+def with_checked_models(config: RunConfig) -> RunConfig:
+    """`config` with absolute paths to its models; ArtefactError for one that may not enter."""
+    sections = {name: getattr(config, name) for name in ("srl", "rlvr")}
+    changed = {}
+    for name, section in sections.items():
+        if section.model and not section.model.startswith(IN_STORE):
+            path = Path(section.model).expanduser().absolute()
+            check_artefact(path)
+            changed[name] = section.model_copy(update={"model": str(path)})
+    return config.model_copy(update=changed)
+
+
 def _execute(job: Run, *, new: bool, as_json: bool) -> None:
     store = store_at(job.context.store)
     ensure_bases(store)
+    _check_live(store, job.context.tier)
     if new:
         save_run(store, job)
     title = f"Run {job.run_id} ({job.context.tier}, {job.context.profile})"
@@ -105,12 +126,19 @@ def _execute(job: Run, *, new: bool, as_json: bool) -> None:
             manifest = execute(store, job, listener=display)
     except KeyboardInterrupt:
         text = f"run {job.run_id} interrupted; go on with: {resume_command(job)}"
-        raise KeyboardInterrupt(text) from None
+        raise Interrupted(text) from None
+    from goldsmith.pipeline.report import write_report  # imports numpy
+
     report = write_report(store, job.run_id)
     if as_json:
         answer({**manifest, "report": report})
     else:
         say(*summary_lines(store, manifest, report=report))
+
+
+def _check_live(store: ObjectStore, tier: str) -> None:
+    """Find out before hours of work, not after, that what is live cannot be trusted."""
+    models.show(store, tier, models.live(store, tier))
 
 
 def _plan(job: Run, *, as_json: bool) -> None:

@@ -11,6 +11,7 @@ from goldsmith.store.directories import read_manifest
 from goldsmith.store.manifest import unseal
 from goldsmith.store.object_store import ObjectStore
 
+ARMS = ("gold", "retrieved", "none", "wrong")
 _OUTCOMES = {
     "promote": "promoted: {version} is live on tier {tier}",
     "hold": "held: {live} stays live on tier {tier}; the candidate is kept as {version}",
@@ -81,9 +82,9 @@ def _lore(store: ObjectStore, manifest: Mapping[str, Any]) -> list[Any]:
         arms = read_manifest(store, outputs["dataset"])["report"]["arms"]
         rows = [
             [name, arm["tasks"], f"{arm['first']:.0%}", f"{arm['within']:.0%}"]
-            for name, arm in arms.items()
+            for name, arm in sorted(arms.items(), key=lambda item: ARMS.index(item[0]))
         ]
-    except (StoreError, KeyError, TypeError):
+    except (StoreError, KeyError, TypeError, ValueError):
         return []
     columns = ("lore", "tasks", "accepted at attempt 1", "within all attempts")
     return [table(columns, rows), ""] if rows else []

@@ -1,0 +1,1 @@
+"""Roles A, B and C: from lore and expert play to verified trajectories."""

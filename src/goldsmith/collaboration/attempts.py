@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from goldsmith.collaboration.guard import Guard
-from goldsmith.collaboration.lore_retriever import Retriever, as_shown
+from goldsmith.collaboration.lore_retriever import Retriever
 from goldsmith.collaboration.teacher_planner import Teacher
 from goldsmith.collaboration.verifier import judge
 from goldsmith.data.trajectories import Trajectory
 from goldsmith.tasks.domain import Domain, Passage, Task
+from goldsmith.tasks.retrieval import as_shown
 from goldsmith.tasks.transcript import Transcript
 
 
@@ -42,7 +43,8 @@ def attempt_task(
         if outcome.solved:
             break
         reasons.append(outcome.reason)
-        passages = retriever.again(passages, reasons)
+        used = {name for turn in transcript.turns for name in turn.step.citations}
+        passages = retriever.again(passages, reasons, used=used)
     return attempts
 
 

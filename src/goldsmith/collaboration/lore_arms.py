@@ -50,7 +50,7 @@ def measure_arms(
         ]
         for name, retriever in _retrievers(domain, tasks, k).items()
     }
-    ordered = {
+    ordered: dict[str, Attempts] = {
         "gold": arms["gold"],
         "retrieved": sample,
         "none": arms["none"],

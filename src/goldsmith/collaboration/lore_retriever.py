@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from random import Random
+from collections import Counter
+from collections.abc import Sequence, Set
 from typing import Protocol
 
 from goldsmith.tasks.domain import Passage
 from goldsmith.tasks.retrieval import LoreIndex
 
 _QUOTED = re.compile(r"'([^']+)'")
-_PER_WORD = 2
-"""New passages for each word that C asks about; more would push out what is already right."""
+_DEPTH = 32
+"""How far down the answer passages that hold the word are looked for."""
 
 
 class Retriever(Protocol):
@@ -20,7 +20,9 @@ class Retriever(Protocol):
 
     def first(self, queries: Sequence[str], *, task_id: str) -> list[Passage]: ...
 
-    def again(self, found: Sequence[Passage], reasons: Sequence[str]) -> list[Passage]: ...
+    def again(
+        self, found: Sequence[Passage], reasons: Sequence[str], *, used: Set[str]
+    ) -> list[Passage]: ...
 
 
 class LoreRetriever:
@@ -38,16 +40,29 @@ class LoreRetriever:
         """Attempt 1: the best of each query in turn."""
         return self._index.gather(queries, self.k)
 
-    def again(self, found: Sequence[Passage], reasons: Sequence[str]) -> list[Passage]:
-        """Later attempts: what `focus` finds for C's reasons so far, then the old passages."""
-        new = [passage for reason in reasons for passage in self.focus(reason)]
-        return list({p.passage_id: p for p in (*new, *found)}.values())[: self.k]
+    def again(
+        self, found: Sequence[Passage], reasons: Sequence[str], *, used: Set[str]
+    ) -> list[Passage]:
+        """Later attempts: what `focus` finds for C's reasons, what B has cited, then the rest."""
+        cited = [passage for passage in found if passage.passage_id in used]
+        kept = {p.passage_id: p for p in (*self.focus(reasons), *cited, *found)}
+        return list(kept.values())[: self.k]
 
-    def focus(self, reason: str) -> list[Passage]:
-        """The best passages for each word that a reason puts in quotes, or else for all of it."""
-        asked = _QUOTED.sub("", reason.partition(": ")[2] or reason)
-        queries = [f"{word} {asked}" for word in _QUOTED.findall(reason)] or [reason]
-        return self._index.gather(queries, min(self.k, _PER_WORD * len(queries)))
+    def focus(self, reasons: Sequence[str]) -> list[Passage]:
+        """Passages that hold the words which the reasons quote, best first.
+
+        A word that was asked for n times gets n passages. Without any such word the last reason as
+        a whole is the query.
+        """
+        asked = Counter(word for reason in reasons for word in _QUOTED.findall(reason))
+        query = _QUOTED.sub("", reasons[-1].partition(": ")[2] or reasons[-1])
+        if not asked:
+            return [passage for passage, _ in self.search(query, 1)]
+        new: list[Passage] = []
+        for word, times in asked.items():
+            hits = [passage for passage, _ in self.search(f"{word} {query}", _DEPTH)]
+            new += [hit for hit in hits if word in re.findall(r"\w+", hit.text)][:times]
+        return new
 
 
 class FixedLore:
@@ -60,13 +75,8 @@ class FixedLore:
         """What was laid down for the task."""
         return self._passages.get(task_id, [])
 
-    def again(self, found: Sequence[Passage], reasons: Sequence[str]) -> list[Passage]:
+    def again(
+        self, found: Sequence[Passage], reasons: Sequence[str], *, used: Set[str]
+    ) -> list[Passage]:
         """The same again."""
         return list(found)
-
-
-def as_shown(passages: Sequence[Passage], *, task_id: str) -> tuple[tuple[str, str], ...]:
-    """(id, text) pairs in an order drawn by the task, so that rank is no cue for the student."""
-    ordered = sorted(passages, key=lambda passage: passage.passage_id)
-    Random(task_id).shuffle(ordered)
-    return tuple((passage.passage_id, passage.text) for passage in ordered)

@@ -81,6 +81,10 @@ class ValidateDataConfig(Section):
     near_duplicate_threshold: float = Field(default=0.95, gt=0, le=1)
     max_class_share: float = Field(default=0.9, gt=0, le=1)
     """Warn when one first word of the actions is more than this share of all."""
+    held_out_tasks: PositiveInt = 4
+    """Tasks per level of the validation and of the test split that no record may contain."""
+    replay: PositiveInt = 128
+    """Trajectories that are replayed, a fixed sample if there are more; a game takes 0.1 s."""
 
 
 class SRLConfig(Section):
@@ -104,6 +108,8 @@ class SRLConfig(Section):
     malformed_reward: float = Field(default=-0.2, ge=-1, le=0)
     kl_target: float | None = None
     """Nats a token; None: no KL."""
+    processes: PositiveInt = 2
+    """Training processes (ranks); another number gives another, equally good result."""
     lora_rank: int = Field(default=0, ge=0)
     """0: full fine-tuning."""
     save_every: PositiveInt = 20
@@ -113,7 +119,6 @@ class RLVRConfig(Section):
     """Stage 2: whole episodes, reward 1 only if the verifier says the task is solved."""
 
     algorithm: Literal["grpo"] = "grpo"
-    model: str = ""
     updates: PositiveInt = 20
     group_size: int = Field(default=8, ge=2)
     prompts_per_update: PositiveInt = 8
@@ -125,6 +130,8 @@ class RLVRConfig(Section):
     filter_epsilon: float = Field(default=0.0, ge=0)
     refill_rounds: int = Field(default=2, ge=0)
     kl_target: float | None = None
+    processes: PositiveInt = 2
+    """Training processes (ranks); another number gives another, equally good result."""
     lora_rank: int = Field(default=0, ge=0)
     save_every: PositiveInt = 10
     readiness_samples: PositiveInt = 16

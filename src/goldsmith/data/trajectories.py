@@ -1,4 +1,4 @@
-"""Expert trajectories: the record that A, B and C write and that training reads, one JSON line each."""
+"""Expert trajectories: what A, B and C write and training reads, one JSON line each."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def from_json(record: Mapping[str, Any]) -> Trajectory:
 
 
 def write_jsonl(path: Path, trajectories: Iterable[Trajectory]) -> int:
-    """Write one JSON line a trajectory, keys sorted so that equal data has equal bytes; the count."""
+    """Write a line a trajectory, keys sorted so that equal data has equal bytes; the count."""
     count = 0
     with path.open("w", encoding="utf-8") as file:
         for trajectory in trajectories:

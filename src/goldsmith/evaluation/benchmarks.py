@@ -15,28 +15,29 @@ from pathlib import Path
 from typing import Any
 
 from goldsmith.config.run import EvaluateConfig, RunContext, SuiteConfig
+from goldsmith.errors import ConflictError
 from goldsmith.evaluation import statistics
 from goldsmith.evaluation.scores import SIDES, Plays, Scores, Side, SuiteScores, TaskScores
 from goldsmith.evaluation.verbs import verb_scores
+from goldsmith.evaluation.wins import WinJudge
 from goldsmith.observability.progress import Progress
+from goldsmith.registry import models
 from goldsmith.rollouts.episodes import Episode, Opening, play_batches
 from goldsmith.rollouts.policy import Policy, load_policy
-from goldsmith.store.directories import fetch_directory
 from goldsmith.store.manifest import seal
 from goldsmith.store.object_store import ObjectStore, open_store
 from goldsmith.store.steps import once
 from goldsmith.tasks.domain import Domain
 from goldsmith.tasks.registry import find_domain
-from goldsmith.tasks.retrieval import LoreIndex
+from goldsmith.tasks.retrieval import LoreIndex, as_shown
 from goldsmith.tasks.transcript import Transcript
-from goldsmith.tasks.verification import VerifierPool, VerifyRequest
+from goldsmith.tasks.verification import VerifierPool
 
 logger = logging.getLogger(__name__)
 
 
 def evaluate(run: RunContext, config: EvaluateConfig, *, model: str) -> str:
     """Score `model` and the tier's live model on the same games; the store key of the scores."""
-    from goldsmith.registry import models
 
     def work() -> dict[str, Any]:
         store = open_store(run.store)
@@ -58,7 +59,10 @@ def evaluate(run: RunContext, config: EvaluateConfig, *, model: str) -> str:
         )
         key = f"runs/{run.run_id}/scores.json"
         measured = {"kind": "scores", "run_id": run.run_id, "metrics": metrics(scores)}
-        store.create(key, seal({**measured, **scores.model_dump(mode="json")}))
+        try:
+            store.create(key, seal({**measured, **scores.model_dump(mode="json")}))
+        except ConflictError:
+            logger.warning("%s is from an attempt against another live model and stays", key)
         return {"scores": key}
 
     inputs = {"config": config.model_dump(mode="json"), "model": model}
@@ -110,8 +114,9 @@ class Bench:
     def __init__(
         self, domain: Domain, config: EvaluateConfig, verifiers: VerifierPool, *, seed: int
     ) -> None:
-        self.domain, self.config, self.verifiers, self.seed = domain, config, verifiers, seed
+        self.domain, self.config, self.seed = domain, config, seed
         self.lore = LoreIndex(domain.lore())
+        self.wins = WinJudge(verifiers)
         self.progress = Progress("evaluate")
         self.total = 2 * sum(suite.games for suite in config.suites)
         self.done = 0
@@ -119,15 +124,16 @@ class Bench:
     def play(self, policies: dict[Side, Policy]) -> tuple[SuiteScores, ...]:
         """Every suite, both models."""
         return tuple(
-            self._suite(suite, policies, name=f"suite {suite.name} ({number} of {count})")
-            for count in [len(self.config.suites)]
+            self._suite(
+                suite, policies, name=f"suite {suite.name} ({number} of {len(self.config.suites)})"
+            )
             for number, suite in enumerate(self.config.suites, start=1)
         )
 
     def _suite(self, suite: SuiteConfig, policies: dict[Side, Policy], *, name: str) -> SuiteScores:
         openings = self.openings(suite)
         played = {
-            side: self._played(policy, openings, name=f"{name}, {side}")
+            side: self._played(policy, openings, side=side, name=f"{name}, {side}")
             for side, policy in policies.items()
         }
         tasks = tuple(
@@ -154,16 +160,20 @@ class Bench:
         openings = []
         for task in self.domain.tasks(suite.level, "test", suite.games, seed=self.seed):
             found = self.lore.gather(self.domain.queries(task), self.config.passages)
-            passages = tuple((passage.passage_id, passage.text) for passage in found)
+            passages = as_shown(found, task_id=task.task_id)
             sight = self.domain.environment(task).reset().text
             openings.append(Opening(task, Transcript(task.prompt, passages, sight)))
         return openings
 
-    def _played(self, policy: Policy, openings: list[Opening], *, name: str) -> list[Played]:
+    def _played(
+        self, policy: Policy, openings: list[Opening], *, side: Side, name: str
+    ) -> list[Played]:
         """One row a task; the two models draw different random numbers."""
-        seed = 2 * self.seed + (1 if name.endswith("live") else 0)
-        greedy = self._verified(self._rows(policy, openings, samples=1, temperature=0.0, seed=seed))
-        sampled = self._verified(
+        seed = 2 * self.seed + SIDES.index(side)
+        greedy = self.wins.judge(
+            self._rows(policy, openings, samples=1, temperature=0.0, seed=seed)
+        )
+        sampled = self.wins.judge(
             self._shown(
                 self._rows(
                     policy,
@@ -208,21 +218,7 @@ class Bench:
             self.progress.update(self.done, self.total, text=name)
             yield batch
 
-    def _verified(
-        self, batches: Iterable[list[list[Episode]]]
-    ) -> list[tuple[list[Episode], tuple[bool, ...]]]:
-        """Each task's episodes with the verifier's word; only claimed wins are asked about."""
-        rows = [row for batch in batches for row in batch]
-        claimed = [episode for row in rows for episode in row if episode.solved]
-        requests = [VerifyRequest.of(episode.task, episode.transcript) for episode in claimed]
-        confirmed = {
-            id(episode)
-            for episode, outcome in zip(claimed, self.verifiers.outcomes(requests), strict=True)
-            if outcome.solved
-        }
-        return [(row, tuple(id(episode) in confirmed for episode in row)) for row in rows]
-
 
 def _load(store: ObjectStore, reference: str, directory: Path) -> Policy:
-    fetch_directory(store, reference, directory)
+    models.fetch(store, reference, directory)
     return load_policy(directory)

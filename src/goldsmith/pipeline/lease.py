@@ -102,7 +102,7 @@ def is_held(holder: dict[str, Any]) -> bool:
     if "pid" not in holder:
         return False
     if holder["machine"] == _machine():
-        return bool(holder["started"] == _start_time(holder["pid"]))
+        return bool(holder["started"] == start_time(holder["pid"]))
     return bool(time.time() - holder["beat"] < EXPIRES_S)
 
 
@@ -113,7 +113,7 @@ def _holder() -> dict[str, Any]:
         "host": socket.gethostname(),
         "machine": _machine(),
         "pid": pid,
-        "started": _start_time(pid),
+        "started": start_time(pid),
         "beat": int(time.time()),
     }
 
@@ -124,7 +124,7 @@ def _machine() -> str:
     return f"{boot}/{os.readlink('/proc/self/ns/pid')}"
 
 
-def _start_time(pid: int) -> int | None:
+def start_time(pid: int) -> int | None:
     """Clock ticks from boot to the start of a process, or None if it is not alive."""
     try:
         text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")

@@ -58,7 +58,8 @@ def lost(lines: Lines) -> float:
             began[line["step"]] = line["t"]
         elif line.get("event") == "finished":
             began.pop(line["step"], None)
-    return round(sum(lines[-1]["t"] - start for start in began.values()), 1)
+    last = max((float(line["t"]) for line in lines), default=0.0)
+    return round(sum(last - start for start in began.values()), 1)
 
 
 def _span(lines: Lines) -> float:

@@ -31,12 +31,14 @@ def manifest_key(run_id: str) -> str:
 
 
 def read_run_manifest(store: ObjectStore, run_id: str) -> dict[str, Any] | None:
-    """The manifest of a run that has ended once, or None."""
+    """The manifest of a run that has ended once, steps in their order, or None."""
     key = manifest_key(run_id)
     try:
-        return unseal(store.get(key), key=f"{store.url}/{key}")
+        document = unseal(store.get(key), key=f"{store.url}/{key}")
     except NotFoundError:
         return None
+    steps = document["steps"]
+    return {**document, "steps": {name: steps[name] for name in STEPS if name in steps}}
 
 
 def write_manifest(

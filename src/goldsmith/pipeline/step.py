@@ -48,7 +48,7 @@ def record(name: str, event: str, *, message: str = "") -> None:
 
 def _log_to_stderr() -> None:
     form = "%(asctime)s %(levelname)s %(name)s: %(message)s"
-    logging.basicConfig(level=logging.INFO, format=form, stream=sys.stderr)
+    logging.basicConfig(level=logging.INFO, format=form, stream=sys.stderr, force=True)  # not KFP's
     logging.getLogger("goldsmith").setLevel(logging.INFO)
 
 

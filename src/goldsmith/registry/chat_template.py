@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from goldsmith.errors import ArtefactError
+from goldsmith.registry.documents import refused
 
 if TYPE_CHECKING:
     from jinja2 import nodes
@@ -36,12 +37,12 @@ _LARGEST_NUMBER = 100_000
 def check_template(path: Path, source: str) -> None:
     """Refuse a template that does not parse or reaches for more than chat templates need."""
     if len(source.encode()) > LONGEST:
-        raise _bad(path, f"its chat template has more than {LONGEST} bytes")
+        raise refused(path, f"its chat template has more than {LONGEST} bytes")
     tree = _parse(path, source)
     functions = _FUNCTIONS | _macros(tree)
     for node in _nodes(tree):
         if why := _objection(node, functions):
-            raise _bad(path, f"its chat template {why} (line {node.lineno})")
+            raise refused(path, f"its chat template {why} (line {node.lineno})")
 
 
 def _parse(path: Path, source: str) -> nodes.Template:
@@ -57,7 +58,7 @@ def _parse(path: Path, source: str) -> nodes.Template:
     try:
         return environment.parse(source)
     except (jinja2.TemplateError, RecursionError) as error:
-        raise _bad(path, f"its chat template does not parse: {error}") from error
+        raise refused(path, f"its chat template does not parse: {error}") from error
 
 
 def _nodes(tree: nodes.Template) -> list[nodes.Node]:
@@ -137,7 +138,3 @@ def _is_text(node: nodes.Node) -> bool:
     from jinja2 import nodes
 
     return isinstance(node, nodes.Const) and isinstance(node.value, str)
-
-
-def _bad(path: Path, why: str) -> ArtefactError:
-    return ArtefactError(f"{path.name} is refused", why=why)

@@ -41,6 +41,12 @@ _ADAPTER_MUST_BE_EMPTY = (
 _ADAPTER_PATTERNS = ("rank_pattern", "alpha_pattern")
 
 
+def refused(path: Path, why: str) -> ArtefactError:
+    """The error for one file of a model, on one line even if its name is not."""
+    name = path.name if path.name.isprintable() else ascii(path.name)
+    return ArtefactError(f"{name} is refused", why=why)
+
+
 def parse_json(data: bytes, *, path: Path) -> Any:
     """Parse strictly: UTF-8 without a mark, no duplicate key, no NaN, not too deep."""
     try:
@@ -51,51 +57,51 @@ def parse_json(data: bytes, *, path: Path) -> Any:
             parse_float=_finite,
         )
     except RecursionError:
-        raise ArtefactError(f"{path.name} is refused", why="it is nested too deep") from None
+        raise refused(path, "it is nested too deep") from None
     except ValueError as error:  # UnicodeDecodeError and JSONDecodeError are ValueErrors
-        raise ArtefactError(f"{path.name} is refused", why=str(error)) from error
+        raise refused(path, str(error)) from error
 
 
 def check_document(path: Path, document: Any) -> None:
     """Refuse keys that run code and names that are more than names, at any depth."""
     for key, value in walk(_without_vocabulary(path, document)):
         if key in _CODE_KEYS:
-            raise _bad(path, f"{key} would run code that comes with the model")
+            raise refused(path, f"{key} would run code that comes with the model")
         if key.endswith("_implementation") and not _plain(value):
-            raise _bad(path, f"{key} {str(value)[:80]!r} would load a kernel from a hub")
+            raise refused(path, f"{key} {str(value)[:80]!r} would load a kernel from a hub")
         if key in _NAME_KEYS and not _plain(value):
-            raise _bad(path, f"{key} {str(value)[:80]!r} is no plain name")
+            raise refused(path, f"{key} {str(value)[:80]!r} is no plain name")
         if key.endswith("_file") and isinstance(value, str) and not _local(path, value):
-            raise _bad(path, f"{key} {value[:80]!r} is no file of the model")
+            raise refused(path, f"{key} {value[:80]!r} is no file of the model")
 
 
 def check_config(path: Path, config: Any) -> None:
     """Refuse a config.json that does not describe one model."""
     if not isinstance(config, dict):
-        raise _bad(path, "it is not an object")
+        raise refused(path, "it is not an object")
     architectures = config.get("architectures")
     if not isinstance(architectures, list) or len(architectures) != 1:
-        raise _bad(path, "it must name one architecture")
+        raise refused(path, "it must name one architecture")
     if not _plain(architectures[0]) or not isinstance(config.get("model_type"), str):
-        raise _bad(path, "architecture and model_type must be plain names")
+        raise refused(path, "architecture and model_type must be plain names")
 
 
 def check_adapter_config(path: Path, config: Any) -> None:
     """Refuse an adapter_config.json that is not a plain LoRA adapter of named modules."""
     if not isinstance(config, dict) or config.get("peft_type") != "LORA":
-        raise _bad(path, "only adapters with peft_type LORA are taken")
+        raise refused(path, "only adapters with peft_type LORA are taken")
     for key in _ADAPTER_MUST_BE_EMPTY:
         if config.get(key):
-            raise _bad(path, f"{key} must be empty")
+            raise refused(path, f"{key} must be empty")
     for key in ("target_modules", "exclude_modules"):
         names = config.get(key) or []
         if not isinstance(names, list) or not all(_plain(name) for name in names):
-            raise _bad(path, f"{key} must be a list of plain module names, not a pattern")
+            raise refused(path, f"{key} must be a list of plain module names, not a pattern")
     for key in _ADAPTER_PATTERNS:
         if not all(_plain(name) for name in config.get(key) or {}):
-            raise _bad(path, f"{key} must name modules, not patterns")
+            raise refused(path, f"{key} must name modules, not patterns")
     if type(config.get("r")) is not int or not 1 <= config["r"] <= 1024:
-        raise _bad(path, "the rank r must be between 1 and 1024")
+        raise refused(path, "the rank r must be between 1 and 1024")
 
 
 def walk(document: Any) -> Iterator[tuple[str, Any]]:
@@ -147,7 +153,3 @@ def _plain(value: object) -> bool:
 
 def _local(path: Path, name: str) -> bool:
     return "/" not in name and "\\" not in name and (path.parent / name).is_file()
-
-
-def _bad(path: Path, why: str) -> ArtefactError:
-    return ArtefactError(f"{path.name} is refused", why=why)

@@ -16,6 +16,7 @@ from typing import Any, Literal
 from goldsmith.errors import ArtefactError, StoreError
 from goldsmith.registry import documents
 from goldsmith.registry.chat_template import check_template
+from goldsmith.registry.documents import refused
 from goldsmith.registry.weights import Tensor, check_weights
 from goldsmith.store.object_store import check_key
 
@@ -67,7 +68,7 @@ def _files(directory: Path) -> list[Path]:
     files = sorted(directory.iterdir())
     for path in files:
         if path.is_symlink() or not path.is_file():
-            raise _bad(path, "a model is a flat folder of plain files, without links")
+            raise refused(path, "a model is a flat folder of plain files, without links")
         _check_name(path)
     if len({path.name.lower() for path in files}) != len(files):
         raise ArtefactError(f"{directory} is refused", why="two names differ only in case")
@@ -78,10 +79,12 @@ def _check_name(path: Path) -> None:
     try:
         check_key(path.name)
     except StoreError as error:
-        raise _bad(path, "its name is hidden or odd") from error
+        raise refused(path, "its name is hidden or odd") from error
     forms = {".safetensors", ".json", *_TEXT}
     if path.suffix not in forms and path.name not in _PLAIN_TEXT_NAMES:
-        raise _bad(path, "only safetensors, JSON and plain text may enter, no pickle and no code")
+        raise refused(
+            path, "only safetensors, JSON and plain text may enter, no pickle and no code"
+        )
 
 
 def _check_document(path: Path) -> Any:
@@ -106,16 +109,16 @@ def _check_text(path: Path) -> None:
     try:
         text = _bytes(path, _LARGEST_TEXT).decode("utf-8")
     except UnicodeDecodeError as error:
-        raise _bad(path, str(error)) from error
+        raise refused(path, str(error)) from error
     if "\0" in text:
-        raise _bad(path, "it holds a NUL, so it is no text")
+        raise refused(path, "it holds a NUL, so it is no text")
     if path.suffix == ".jinja":
         check_template(path, text)
 
 
 def _bytes(path: Path, limit: int) -> bytes:
     if path.stat().st_size > limit:
-        raise _bad(path, f"it has more than {limit} bytes")
+        raise refused(path, f"it has more than {limit} bytes")
     return path.read_bytes()
 
 
@@ -149,7 +152,7 @@ def _check_index(path: Path, index: Any, weights: dict[str, dict[str, Tensor]]) 
         if list(weights) != ["model.safetensors"]:
             raise ArtefactError(f"{path.name} is missing", why="the weights are in several files")
     elif not isinstance(index, dict) or index.get("weight_map") != actual:
-        raise _bad(path, "its weight_map is not what the files hold")
+        raise refused(path, "its weight_map is not what the files hold")
 
 
 def _check_shapes(path: Path, config: dict[str, Any], tensors: dict[str, Tensor]) -> None:
@@ -157,10 +160,10 @@ def _check_shapes(path: Path, config: dict[str, Any], tensors: dict[str, Tensor]
     if table := tensors.get("model.embed_tokens.weight"):
         told = (config.get("vocab_size"), config.get("hidden_size"))
         if table.shape != told:
-            raise _bad(path, f"it says {told} for an embedding of shape {table.shape}")
+            raise refused(path, f"it says {told} for an embedding of shape {table.shape}")
         layers = {int(match[1]) for name in tensors if (match := _LAYER.match(name))}
         if layers != set(range(len(layers))) or config.get("num_hidden_layers") != len(layers):
-            raise _bad(path, f"its num_hidden_layers is not that of the weights ({len(layers)})")
+            raise refused(path, f"its num_hidden_layers is not that of the weights ({len(layers)})")
 
 
 def _check_adapter(
@@ -184,9 +187,5 @@ def _check_adapter(
             )
         side = tensor.name.split(".lora_")[1].removeprefix("embedding_")[0]
         if rank_axis[side](tensor) not in ranks:
-            raise _bad(path, f"its rank is not that of {tensor.name}")
+            raise refused(path, f"its rank is not that of {tensor.name}")
     return str(config["peft_type"])
-
-
-def _bad(path: Path, why: str) -> ArtefactError:
-    return ArtefactError(f"{path.name} is refused", why=why)

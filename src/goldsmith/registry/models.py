@@ -11,11 +11,12 @@ from __future__ import annotations
 import logging
 import tempfile
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from goldsmith.errors import IntegrityError, NotFoundError, StoreError
+from goldsmith.errors import ConflictError, IntegrityError, NotFoundError, StoreError
 from goldsmith.registry import aliases, signing
 from goldsmith.registry.aliases import Alias, lost_to, read_alias
 from goldsmith.registry.aliases import live as live
@@ -64,11 +65,11 @@ def add(
         )
     if known["digest"] != digest:
         raise StoreError(f"{at} exists with other files", fix="versions never change; name another")
-    if any(known[name] != value for name, value in meta.items()):
-        show(store, tier, version)  # somebody else's: we do not sign it, but it must be signed
-        log.info("%s is registered already", at)
-    else:
+    if all(known[name] == value for name, value in meta.items()):
         _sign(store, at, seal(known))
+    else:  # somebody else's: not ours to sign
+        log.info("%s is registered already", at)
+    show(store, tier, version)
     return version
 
 
@@ -160,7 +161,8 @@ def _sign(store: ObjectStore, at: str, manifest: bytes) -> None:
     """Put our signature beside a manifest that is ours, unless it is there."""
     public = signing.public_key()
     if not store.exists(_signature_key(at, public)):
-        store.create(_signature_key(at, public), signing.sign(manifest))
+        with suppress(ConflictError):  # a signature holds a random number, so two differ
+            store.create(_signature_key(at, public), signing.sign(manifest))
         store.create(f"{at}/signatures/{signing.key_id(public)}.pem", public)
 
 

@@ -16,8 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from goldsmith.errors import ArtefactError
-from goldsmith.registry.documents import parse_json
+from goldsmith.registry.documents import parse_json, refused
 
 LONGEST_HEADER = 100_000_000
 _PIECE = 1 << 22
@@ -57,13 +56,13 @@ def check_weights(path: Path) -> dict[str, Tensor]:
     """The tensors of a safetensors file by name; ArtefactError says what is wrong with it."""
     start, header = _read_header(path)
     if not isinstance(header.pop("__metadata__", {}), dict):
-        raise _bad(path, "__metadata__ is not an object")
+        raise refused(path, "__metadata__ is not an object")
     tensors = {name: _tensor(path, name, entry) for name, entry in header.items()}
     _check_cover(path, list(tensors.values()), size=path.stat().st_size - start)
     for tensor in tensors.values():
         _check_finite(path, tensor, start)
     if zipfile.is_zipfile(path):
-        raise _bad(path, "it is also a zip archive")
+        raise refused(path, "it is also a zip archive")
     return tensors
 
 
@@ -72,35 +71,37 @@ def _read_header(path: Path) -> tuple[int, dict[str, Any]]:
     with path.open("rb") as file:
         prefix = file.read(8)
         if len(prefix) < 8:
-            raise _bad(path, "it is shorter than a header length")
+            raise refused(path, "it is shorter than a header length")
         (length,) = struct.unpack("<Q", prefix)
         if length > LONGEST_HEADER:
-            raise _bad(path, f"its header would have {length} bytes; this is no safetensors file")
+            raise refused(
+                path, f"its header would have {length} bytes; this is no safetensors file"
+            )
         data = file.read(length)
     if len(data) < length:
-        raise _bad(path, "it ends inside its header")
+        raise refused(path, "it ends inside its header")
     if not data.startswith(b"{"):
-        raise _bad(path, "its header does not start with '{'")
+        raise refused(path, "its header does not start with '{'")
     header = parse_json(data, path=path)
     if not isinstance(header, dict) or not header:
-        raise _bad(path, "its header names no tensor")
+        raise refused(path, "its header names no tensor")
     return 8 + length, header
 
 
 def _tensor(path: Path, name: str, entry: object) -> Tensor:
     """Check one entry on its own: keys, types, and that shape and dtype give the byte length."""
     if not name or len(name) > 512 or not name.isprintable() or not name.isascii():
-        raise _bad(path, f"tensor name {name[:80]!r} is odd")
+        raise refused(path, f"tensor name {name[:80]!r} is odd")
     if not isinstance(entry, dict) or set(entry) != {"dtype", "shape", "data_offsets"}:
-        raise _bad(path, f"tensor {name} has other keys than dtype, shape and data_offsets")
+        raise refused(path, f"tensor {name} has other keys than dtype, shape and data_offsets")
     dtype, shape, offsets = entry["dtype"], entry["shape"], entry["data_offsets"]
     if not isinstance(dtype, str) or dtype not in _TYPES:
-        raise _bad(path, f"tensor {name} has the unknown dtype {str(dtype)[:40]!r}")
+        raise refused(path, f"tensor {name} has the unknown dtype {str(dtype)[:40]!r}")
     if not _counts(shape) or len(shape) > 8 or not _counts(offsets) or len(offsets) != 2:
-        raise _bad(path, f"tensor {name} has a shape or offsets that are no natural numbers")
+        raise refused(path, f"tensor {name} has a shape or offsets that are no natural numbers")
     begin, end = offsets
     if end - begin != prod(shape) * _TYPES[dtype][0]:
-        raise _bad(path, f"tensor {name}: {end - begin} bytes do not fit {dtype}{shape}")
+        raise refused(path, f"tensor {name}: {end - begin} bytes do not fit {dtype}{shape}")
     return Tensor(name, dtype, tuple(shape), begin, end)
 
 
@@ -115,13 +116,13 @@ def _check_cover(path: Path, tensors: list[Tensor], *, size: int) -> None:
     """The tensors must cover the buffer once: no overlap, no gap, nothing behind the last."""
     spans = sorted((tensor.begin, tensor.end, tensor.name) for tensor in tensors)
     if spans[0][0] != 0:
-        raise _bad(path, f"there are bytes before the first tensor {spans[0][2]}")
+        raise refused(path, f"there are bytes before the first tensor {spans[0][2]}")
     for (_, end, name), (begin, _, following) in pairwise(spans):
         if end != begin:
             verb = "overlap" if begin < end else "leave a gap"
-            raise _bad(path, f"tensors {name} and {following} {verb}")
+            raise refused(path, f"tensors {name} and {following} {verb}")
     if spans[-1][1] != size:
-        raise _bad(path, f"its tensors end at byte {spans[-1][1]} of {size}")
+        raise refused(path, f"its tensors end at byte {spans[-1][1]} of {size}")
 
 
 def _check_finite(path: Path, tensor: Tensor, start: int) -> None:
@@ -136,8 +137,4 @@ def _check_finite(path: Path, tensor: Tensor, start: int) -> None:
         for done in range(0, count, _PIECE):
             bits = np.fromfile(file, dtype=f"<u{width}", count=min(_PIECE, count - done))
             if np.any((bits & mask) == mask):
-                raise _bad(path, f"tensor {tensor.name} holds NaN or infinity")
-
-
-def _bad(path: Path, why: str) -> ArtefactError:
-    return ArtefactError(f"{path.name} is refused", why=why)
+                raise refused(path, f"tensor {tensor.name} holds NaN or infinity")

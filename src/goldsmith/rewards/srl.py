@@ -1,8 +1,8 @@
 """SRL rewards of one action against the expert's (arXiv 2510.25992, section 3; srl.md section 1).
 
 `paper`: difflib's ratio of the two texts, -1 if the step is malformed. It rewards wording: the
-wrong appliance, which loses the game, scores 0.94. `ours`: 1 if the action is the expert's or brings
-the task forward, else the share of right slots, and 0 if it is not admissible.
+wrong appliance, which loses the game, scores 0.94. `ours`: 1 if the action is the expert's or
+brings the task forward, else the share of right slots, and 0 if it is not admissible.
 """
 
 from __future__ import annotations

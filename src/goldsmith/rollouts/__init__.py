@@ -1,1 +1,1 @@
-"""Batched sampling with a model and whole episodes in an environment; training and evaluation share it."""
+"""Batched sampling with a model, and whole episodes; training and evaluation share it."""

@@ -88,7 +88,7 @@ def play(
     max_turns: int,
     seed: int,
 ) -> list[list[Episode]]:
-    """`samples` episodes of each opening; an illegal command ends an episode, since it cannot win."""
+    """`samples` episodes of each opening; an illegal command ends one, since it cannot win."""
     results: list[list[Episode]] = []
     for batch in play_batches(
         policy,

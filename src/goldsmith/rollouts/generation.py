@@ -38,6 +38,11 @@ class Completion:
 class _GrowingLayer(DynamicLayer):
     """A cache layer that writes in place into a buffer with spare room; returns views of it."""
 
+    keys: torch.Tensor
+    values: torch.Tensor
+    _keys: torch.Tensor
+    _values: torch.Tensor
+
     def update(
         self, key_states: torch.Tensor, value_states: torch.Tensor, *args: Any, **kwargs: Any
     ) -> tuple[torch.Tensor, torch.Tensor]:

@@ -14,7 +14,6 @@ from typing import Any
 from goldsmith.errors import ArtefactError
 from goldsmith.tasks.transcript import Transcript
 
-
 _MARK = "4f1c"
 """Content that no chat template contains."""
 

@@ -30,6 +30,7 @@ _FIXES = {
     errno.EACCES: "the store may not be written by this user; give another --store",
     errno.EPERM: "the store may not be written by this user; give another --store",
     errno.ENOTDIR: "the store must be a directory, and no key may be the folder of another",
+    errno.EEXIST: "no key may be the folder of another",
     errno.EISDIR: "no key may be the folder of another",
 }
 

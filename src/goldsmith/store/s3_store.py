@@ -17,8 +17,10 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import boto3
+import botocore.session
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
+from botocore.loaders import create_loader
 
 from goldsmith.errors import ConflictError, NotFoundError, StoreError
 from goldsmith.store.manifest import file_sha256
@@ -36,6 +38,7 @@ _CLIENT = Config(
     retries={"mode": "standard", "max_attempts": 4},
     s3={"addressing_style": "path"},
 )
+_LOADER = create_loader()
 _FIXES = {
     "InvalidAccessKeyId": "check the AWS credentials",
     "SignatureDoesNotMatch": "check the AWS credentials",
@@ -62,7 +65,7 @@ class S3Store:
         self._prefix = f"{prefix}/" if prefix else ""
         self.url = f"s3://{self._bucket}/{prefix}".rstrip("/")
         with self._boundary("open", ""):
-            self._client = boto3.session.Session().client("s3", config=_CLIENT)
+            self._client = _session().client("s3", config=_CLIENT)
         self._endpoint = self._client.meta.endpoint_url
 
     def get(self, key: str) -> bytes:
@@ -201,3 +204,10 @@ class S3Store:
             why=f"{code} ({why.rstrip('.')})",
             fix=_FIXES.get(code, ""),
         )
+
+
+def _session() -> boto3.session.Session:
+    """A session with the credentials of now; the description of S3 is read once (0.2 s)."""
+    inner = botocore.session.get_session()
+    inner.register_component("data_loader", _LOADER)
+    return boto3.session.Session(botocore_session=inner)

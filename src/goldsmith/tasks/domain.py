@@ -1,4 +1,4 @@
-"""What a domain gives: lore, tasks with seeded disjoint splits, an environment, a teacher, a verifier.
+"""What a domain gives: lore, tasks with disjoint splits, an environment, a teacher, a verifier.
 
 A third domain is one module with a `Domain` subclass and one entry point in the group
 `goldsmith.domains`. Everything that crosses this interface is plain, frozen data.
@@ -24,7 +24,7 @@ class Passage:
     title: str
     text: str
     kind: str = "lore"
-    """`rule`, `cookbook`, `preparation`, `distractor`, ...: for reports, never shown to a player."""
+    """`rule`, `cookbook`, `preparation`, `distractor`, ...: for reports, not for players."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ class Environment(Protocol):
 
 
 class Planner(Protocol):
-    """Role B: writes the next step from what a player can know, the transcript, and nothing else."""
+    """Role B: writes the next step from the transcript, all that a player can know."""
 
     def next_step(self, transcript: Transcript) -> Step: ...
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from random import Random
 from typing import Any
 
 from goldsmith.tasks.domain import Passage
@@ -41,6 +42,13 @@ class LoreIndex:
         answers = [self.search(query, k) for query in queries]
         ranked = [answer[rank][0] for rank in range(k) for answer in answers if rank < len(answer)]
         return list({passage.passage_id: passage for passage in ranked}.values())[:k]
+
+
+def as_shown(passages: Sequence[Passage], *, task_id: str) -> tuple[tuple[str, str], ...]:
+    """(id, text) pairs in an order drawn by the task, so that rank is no cue for the student."""
+    ordered = sorted(passages, key=lambda passage: passage.passage_id)
+    Random(task_id).shuffle(ordered)
+    return tuple((passage.passage_id, passage.text) for passage in ordered)
 
 
 def _build(passages: Iterable[Passage]) -> Any:

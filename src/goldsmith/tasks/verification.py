@@ -63,12 +63,19 @@ class VerifyRequest:
     steps: tuple[Step, ...]
     passages: tuple[tuple[str, str], ...] = ()
     """(id, text) of the passages that A returned, as in the transcript."""
+    student: bool = False
+    """A student cites nothing: judged by `Domain.outcome`, a strict replay without citations."""
 
     @classmethod
     def of(cls, task: Task, transcript: Transcript) -> Self:
         """The request for an episode."""
         steps = tuple(turn.step for turn in transcript.turns)
         return cls(task, steps, transcript.passages)
+
+    @classmethod
+    def of_student(cls, task: Task, transcript: Transcript) -> Self:
+        """The request for a student's episode."""
+        return cls(task, tuple(turn.step for turn in transcript.turns), student=True)
 
 
 def refusal(steps: Sequence[Step]) -> Outcome | None:
@@ -120,6 +127,7 @@ class VerifierProcess:
             "task": dataclasses.asdict(request.task),
             "steps": [(step.reasoning, step.action, step.citations) for step in request.steps],
             "passages": request.passages,
+            "student": request.student,
         }
         for _ in range(2):
             try:
@@ -143,7 +151,7 @@ class VerifierProcess:
         return read_verdict(reply)
 
     def load(self, domain: str) -> None:
-        """Make sure that the worker has imported the domain; DomainError if it cannot."""
+        """Make sure that the worker has the domain at hand; DomainError if it cannot."""
         if self._end is None or domain not in self._loaded:
             self._must("load", domain)
             self._loaded.add(domain)
@@ -232,7 +240,7 @@ class VerifierPool:
         self,
         *,
         workers: int = 1,
-        timeout_s: float = 10.0,
+        timeout_s: float = 30.0,
         load_timeout_s: float = 120.0,
         memory_mb: int = 4096,
     ) -> None:

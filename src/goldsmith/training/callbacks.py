@@ -14,7 +14,7 @@ from goldsmith.training.checkpoints import Checkpoints
 SHOWN = ("reward", "groups/usable", "entropy")
 
 
-class MetricsCallback(TrainerCallback):  # type: ignore[misc]  # transformers has no types
+class MetricsCallback(TrainerCallback):
     """One row an update in `metrics.jsonl`, one progress line; rank 0 only."""
 
     def __init__(self, path: Path, stage: str) -> None:
@@ -42,7 +42,7 @@ class MetricsCallback(TrainerCallback):  # type: ignore[misc]  # transformers ha
         self.progress.update(state.global_step, state.max_steps, text=text, metrics=shown)
 
 
-class CommitCallback(TrainerCallback):  # type: ignore[misc]
+class CommitCallback(TrainerCallback):
     """After transformers has saved a checkpoint on every rank, rank 0 commits it."""
 
     def __init__(self, checkpoints: Checkpoints, metrics: Path) -> None:
@@ -59,7 +59,7 @@ class CommitCallback(TrainerCallback):  # type: ignore[misc]
             self.checkpoints.commit(state.global_step, directory)
 
 
-class AdaptiveKL(TrainerCallback):  # type: ignore[misc]
+class AdaptiveKL(TrainerCallback):
     """Move the trainer's `beta` so that the logged KL stays at a target (srl.md section 2).
 
     e = clip(KL/target - 1, -0.2, 0.2); beta <- clamp(beta * (1 + 0.1 e), 1e-4, 1).

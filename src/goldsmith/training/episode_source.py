@@ -12,7 +12,7 @@ from goldsmith.rollouts.episodes import Episode, Opening, play
 from goldsmith.rollouts.generation import Completion
 from goldsmith.rollouts.policy import Policy
 from goldsmith.tasks.domain import Domain
-from goldsmith.tasks.verification import Verifier
+from goldsmith.tasks.verification import VerifierPool, VerifyRequest
 from goldsmith.training.groups import Group
 
 
@@ -23,10 +23,14 @@ class EpisodeSource:
     measures = ("legal", "progress", "well_formed")
 
     def __init__(
-        self, domain: Domain, openings: Sequence[Opening], config: RLVRConfig, verifier: Verifier
+        self,
+        domain: Domain,
+        openings: Sequence[Opening],
+        config: RLVRConfig,
+        verifiers: VerifierPool,
     ) -> None:
         self.domain, self.openings, self.config = domain, openings, config
-        self.verifier = verifier
+        self.verifiers = verifiers
 
     def __len__(self) -> int:
         return len(self.openings)
@@ -53,13 +57,17 @@ class EpisodeSource:
             completions=tuple(
                 Completion(list(e.completion_ids), list(e.mask), e.truncated) for e in episodes
             ),
-            rewards=tuple(
-                outcome_reward(o)
-                for o in self.verifier.judge(episodes[0].task, [e.actions for e in episodes])
-            ),
+            rewards=self._rewards(episodes),
             measures={
                 "legal": tuple(float(e.legal) for e in episodes),
                 "progress": tuple(e.progress for e in episodes),
                 "well_formed": tuple(float(not e.malformed) for e in episodes),
             },
         )
+
+    def _rewards(self, episodes: list[Episode]) -> tuple[float, ...]:
+        """1 for a win that the verifier's own process confirms; lost games are not asked."""
+        claimed = [episode for episode in episodes if episode.solved]
+        requests = [VerifyRequest.of_student(e.task, e.transcript) for e in claimed]
+        outcomes = iter(self.verifiers.outcomes(requests))
+        return tuple(outcome_reward(next(outcomes)) if e.solved else 0.0 for e in episodes)

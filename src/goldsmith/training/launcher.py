@@ -49,10 +49,7 @@ def is_done(job: TrainingJob) -> bool:
 
 
 class LocalLauncher:
-    """torchrun on this machine, one process a core unless told otherwise."""
-
-    def __init__(self, processes: int | None = None) -> None:
-        self.processes = processes or min(2, os.cpu_count() or 1)
+    """torchrun on this machine, with as many processes as the job's configuration says."""
 
     def launch(self, job: TrainingJob) -> str:
         """Run the job here; its log goes to this process's standard error."""
@@ -62,23 +59,24 @@ class LocalLauncher:
         with tempfile.TemporaryDirectory(prefix="goldsmith-") as scratch:
             spec = Path(scratch) / "job.json"
             spec.write_text(job.model_dump_json(), encoding="utf-8")
-            log.info("Starting %s on %d processes", job.name, self.processes)
+            log.info("Starting %s on %d processes", job.name, job.config["processes"])
             with _held_lifeline(Path(scratch)) as environment:
-                code = _run_group(self._command(spec), environment)
+                code = _run_group(_command(spec, job.config["processes"]), environment)
             if code or not is_done(job):
                 raise _failure(job, code, Path(scratch))
         return job.output
 
-    def _command(self, spec: Path) -> list[str]:
-        distributed = ["-m", "torch.distributed.run", "--standalone"]
-        return [
-            sys.executable,
-            *distributed,
-            f"--nproc-per-node={self.processes}",
-            "-m",
-            "goldsmith.training.worker",
-            str(spec),
-        ]
+
+def _command(spec: Path, processes: int) -> list[str]:
+    distributed = ["-m", "torch.distributed.run", "--standalone"]
+    return [
+        sys.executable,
+        *distributed,
+        f"--nproc-per-node={processes}",
+        "-m",
+        "goldsmith.training.worker",
+        str(spec),
+    ]
 
 
 @contextlib.contextmanager
@@ -123,7 +121,7 @@ def _run_group(command: list[str], environment: dict[str, str]) -> int:
 
 def _failure(job: TrainingJob, code: int, scratch: Path) -> TrainingError:
     """The worker's own account of what went wrong, or the exit code."""
-    reports = sorted(scratch.glob("failure-*.json"))
+    reports = sorted(scratch.glob("failure-*.json"), key=lambda path: path.stat().st_mtime_ns)
     why = json.loads(reports[0].read_text())["message"] if reports else f"exit code {code}"
     return TrainingError(
         f"training job {job.name} failed", why=why, fix=f"goldsmith logs {job.run.run_id}"

@@ -13,19 +13,19 @@ is what SRL is for.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from goldsmith.config.run import RLVRConfig, RunContext
 from goldsmith.data.datasets import load_trajectories
-from goldsmith.rollouts.episodes import Opening
-from goldsmith.store.object_store import ObjectStore, open_store
+from goldsmith.store.object_store import ObjectStore
 from goldsmith.store.steps import once
 from goldsmith.tasks.registry import find_domain
-from goldsmith.tasks.verification import Verifier
-from goldsmith.training.episode_source import EpisodeSource
+from goldsmith.tasks.verification import VerifierPool
 from goldsmith.training.job import TrainingJob
 from goldsmith.training.launcher import LocalLauncher
-from goldsmith.training.readiness import sort_tasks
+
+if TYPE_CHECKING:
+    from goldsmith.training.episode_source import EpisodeSource  # imports torch, as in srl.py
 
 
 def train_rlvr(run: RunContext, config: RLVRConfig, *, dataset: str, model: str) -> str:
@@ -49,9 +49,13 @@ def rlvr_source(
     store: ObjectStore, job: TrainingJob, config: RLVRConfig, model: Path, scratch: Path
 ) -> EpisodeSource:
     """The groups of an RLVR job: the tasks that the model solves sometimes."""
+    from goldsmith.rollouts.episodes import Opening
+    from goldsmith.training.episode_source import EpisodeSource
+    from goldsmith.training.readiness import sort_tasks
+
     domain = find_domain(job.run.domain)
     openings = [
         Opening(t.task, t.transcript.opening_only()) for t in load_trajectories(store, job.dataset)
     ]
     chosen = sort_tasks(store, job, config, domain, openings, model)
-    return EpisodeSource(domain, chosen, config, Verifier(domain))
+    return EpisodeSource(domain, chosen, config, VerifierPool())

@@ -15,7 +15,7 @@ switch; the last step of a trajectory is a target too.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from goldsmith.config.run import RunContext, SRLConfig
 from goldsmith.data.datasets import load_trajectories
@@ -25,7 +25,9 @@ from goldsmith.store.steps import once
 from goldsmith.tasks.registry import find_domain
 from goldsmith.training.job import TrainingJob
 from goldsmith.training.launcher import LocalLauncher
-from goldsmith.training.step_source import StepSource, step_instances
+
+if TYPE_CHECKING:
+    from goldsmith.training.step_source import StepSource  # imports torch: 5 s that only ranks need
 
 
 def train_srl(run: RunContext, config: SRLConfig, *, dataset: str) -> str:
@@ -49,5 +51,7 @@ def train_srl(run: RunContext, config: SRLConfig, *, dataset: str) -> str:
 
 def srl_source(store: ObjectStore, job: TrainingJob, config: SRLConfig) -> StepSource:
     """The groups of an SRL job: every step of every accepted trajectory."""
+    from goldsmith.training.step_source import StepSource, step_instances
+
     trajectories = load_trajectories(store, job.dataset)
     return StepSource(find_domain(job.run.domain), step_instances(trajectories), config)

@@ -6,6 +6,7 @@ Set up, resume, train, save: the algorithm is in the stage's `GroupSource` and i
 from __future__ import annotations
 
 import logging
+import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,8 +14,9 @@ from typing import Any
 
 from goldsmith.config.run import RLVRConfig, SRLConfig
 from goldsmith.errors import ArtefactError, ConflictError, TrainingError
+from goldsmith.registry import models
 from goldsmith.registry.intake import check_artefact
-from goldsmith.store.directories import commit_directory, fetch_directory
+from goldsmith.store.directories import commit_directory
 from goldsmith.store.object_store import ObjectStore, open_store
 from goldsmith.training.checkpoints import Checkpoints
 from goldsmith.training.job import TrainingJob
@@ -60,7 +62,8 @@ def run_stage(job: TrainingJob, scratch: Path) -> None:
 
 def _fetch_model(work: Workspace) -> Path:
     """The model to start from, checked before anything loads it."""
-    target = work.scratch / "model"
+    rank = os.environ.get("RANK", "0")  # each rank its own copy: no state to wait on yet
+    target = work.scratch / f"model-{rank}"
     local = Path(work.job.model)
     if local.is_absolute() or not work.job.model.startswith(("models/", "checkpoints/")):
         if not local.is_dir():
@@ -71,9 +74,8 @@ def _fetch_model(work: Workspace) -> Path:
         check_artefact(local)
         return local
     if not target.exists():
-        partial = work.scratch / "model.partial"
-        fetch_directory(work.store, work.job.model, partial)
-        check_artefact(partial)
+        partial = work.scratch / f"model-{rank}.partial"
+        models.fetch(work.store, work.job.model, partial)
         partial.rename(target)
     return target
 
@@ -185,9 +187,9 @@ def _restore(work: Workspace) -> Path | None:
     if not target.exists():
         target.mkdir()
         job = work.job
-        found = Checkpoints(
-            work.store, job.run.run_id, job.stage, spec_digest=job.digest
-        ).restore(target)
+        found = Checkpoints(work.store, job.run.run_id, job.stage, spec_digest=job.digest).restore(
+            target
+        )
         if found:
             log.info("Resuming %s from %s", job.name, found.name)
             shutil.copyfile(found / "metrics.jsonl", work.metrics)

@@ -25,10 +25,15 @@ from goldsmith.training.groups import Filled, Group, fill
 class GroupSource(Protocol):
     """Where instances come from and how their completions are generated and scored."""
 
-    name: str
-    """Of the reward, as in `rewards/<name>/mean`."""
-    measures: tuple[str, ...]
-    """Names of what every group measures beside its reward."""
+    @property
+    def name(self) -> str:
+        """Of the reward, as in `rewards/<name>/mean`."""
+        ...
+
+    @property
+    def measures(self) -> tuple[str, ...]:
+        """Names of what every group measures beside its reward."""
+        ...
 
     def __len__(self) -> int: ...
 

@@ -78,7 +78,7 @@ def write_run(
         lambda: {"model": _model(store, directory, "train_srl", updates=60)},
         lambda: {"model": _model(store, directory, "train_rlvr", updates=20)},
         lambda: {"scores": _scores(store, config.evaluate, gain=gain)},
-        lambda: _gate(store, config.quality_gate),
+        lambda: _gate(store, QualityGateConfig(bootstrap_draws=500)),
         lambda: {"version": "v-3f9c2a71d0be"},
         lambda: {"live": "v-3f9c2a71d0be" if gain > 0.1 else "base"},
     ]
@@ -100,13 +100,13 @@ def _dataset(store: ObjectStore, directory: Path) -> str:
     write_jsonl(folder / "attempts.jsonl", [trajectory(0, solved=False), *accepted])
     arms = {"gold": (1, 1), "retrieved": (0.88, 0.97), "none": (0.0, 0.0), "wrong": (0.03, 0.06)}
     report = {
-        "arms": [
-            {"name": name, "tasks": 32, "first": first, "within": within}
+        "arms": {
+            name: {"tasks": 32, "first": first, "within": within}
             for name, (first, within) in arms.items()
-        ],
-        "recall": [(4, 0.91), (8, 0.985)],
+        },
+        "recall": {"k": 8, "first": 0.91, "final": 0.985},
     }
-    counts = [("accepted", 6), ("attempts", 7), ("tasks", 6)]
+    counts = {"accepted": 6, "attempts": 7, "tasks": 6, "steps": 36}
     prefix = "datasets/cooking/0a1b2c3d"
     meta = {"report": report, "counts": counts}
     commit_directory(store, prefix, folder, kind="dataset", meta=meta)

@@ -21,7 +21,7 @@ from goldsmith.pipeline.manifest import read_run_manifest
 from goldsmith.pipeline.memory import descendants
 from goldsmith.pipeline.runs import Run, new_run, save_run
 from goldsmith.store.object_store import ObjectStore, open_store
-from tests.unit.pipeline.toy import compile_toy
+from tests.unit.pipeline.toy import compile_toy, skipping
 
 PARENT = """
 import sys
@@ -176,7 +176,15 @@ def test_two_processes_on_one_run_are_one_too_many(store: ObjectStore, run: Run,
     parent.wait(20)
 
 
-def test_a_task_that_kfp_skipped_is_an_error(toy: Path, tmp_path: Path) -> None:
+def test_what_kfp_skips_silently_fails_the_run(
+    store: ObjectStore, run: Run, tmp_path: Path
+) -> None:
+    pipeline = compile_toy(tmp_path / "skipping.yaml", skipping)
+    with pytest.raises(RunError, match="KFP skipped condition-1"):
+        execute(store, run, listener=lambda lines: None, pipeline=pipeline)
+
+
+def test_a_task_without_output_is_named(toy: Path, tmp_path: Path) -> None:
     from goldsmith.pipeline.runner import check_all_ran
 
     done = tmp_path / "toy-1" / "first"

@@ -18,9 +18,12 @@ from goldsmith.pipeline.step import step
 def _restored() -> Iterator[None]:
     """A step is a process of its own; here its handlers and log level are put back."""
     handler, level = signal.getsignal(signal.SIGTERM), logging.getLogger("goldsmith").level
+    root = logging.root.handlers[:], logging.root.level
+    logging.root.handlers = []  # the step closes what it finds
     yield
     signal.signal(signal.SIGTERM, handler)
     logging.getLogger("goldsmith").setLevel(level)
+    logging.root.handlers, logging.root.level = root
 
 
 @pytest.fixture

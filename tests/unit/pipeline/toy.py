@@ -1,6 +1,7 @@
 """A small pipeline with real steps, compiled on the spot: what the runner's tests run."""
 
 from pathlib import Path
+from typing import Any, NamedTuple
 
 from kfp import compiler, dsl
 
@@ -21,7 +22,7 @@ def first(run: dict, config: dict) -> str:
         from goldsmith.store.steps import once
 
         def work() -> dict:
-            folder = Path(run["store"])
+            folder = Path(os.environ.get("TOY_FOLDER", run["store"]))
             with (folder / "work-done.txt").open("a") as file:
                 file.write("first\n")
             if (folder / "fail").exists():
@@ -52,24 +53,47 @@ def second(run: dict, value: str) -> str:
         )["value"]
 
 
+@dsl.component(base_image="goldsmith/steps:test", install_kfp_package=False)
+def named(run: dict) -> NamedTuple("Outputs", [("word", str), ("other", str)]):
+    """Two named outputs."""
+    return ("promote", "")
+
+
+@dsl.pipeline(name="skipping")
+def skipping(
+    run: dict,
+    collaborate: dict,
+    validate_data: dict,
+    srl: dict,
+    rlvr: dict,
+    evaluate: dict,
+    quality_gate: dict,
+    register: dict,
+    roll_out: dict,
+) -> None:
+    """What KFP's local runner gets wrong: it skips the condition and calls it a success."""
+    with dsl.If(named(run=run).outputs["word"] == "promote"):
+        first(run=run, config=collaborate)
+
+
 @dsl.pipeline(name="toy")
 def toy(
     run: dict,
     collaborate: dict,
-    validate_data: dict = {},  # noqa: B006  # a pipeline's default is data
-    srl: dict = {},  # noqa: B006
-    rlvr: dict = {},  # noqa: B006
-    evaluate: dict = {},  # noqa: B006
-    quality_gate: dict = {},  # noqa: B006
-    register: dict = {},  # noqa: B006
-    roll_out: dict = {},  # noqa: B006
+    validate_data: dict,
+    srl: dict,
+    rlvr: dict,
+    evaluate: dict,
+    quality_gate: dict,
+    register: dict,
+    roll_out: dict,
 ) -> None:
     """Two steps."""
     written = first(run=run, config=collaborate)
     second(run=run, value=written.output)
 
 
-def compile_toy(path: Path) -> Path:
+def compile_toy(path: Path, pipeline: Any = toy) -> Path:
     """The compiled file."""
-    compiler.Compiler().compile(toy, str(path))
+    compiler.Compiler().compile(pipeline, str(path))
     return path

@@ -122,8 +122,7 @@ def _huge_header(directory: Path) -> None:
 
 
 def _large_json(directory: Path) -> None:
-    with (directory / "vocab.json").open("wb") as file:
-        file.truncate((64 << 20) + 1)
+    (directory / "vocab.json").write_bytes(b'{"a": 0}' + b" " * (64 << 20))
 
 
 def _two_files(directory: Path) -> None:
@@ -136,6 +135,13 @@ def _lying_index(directory: Path) -> None:
 
 def _same_tensor_twice(directory: Path) -> None:
     (directory / "more.safetensors").write_bytes((directory / "model.safetensors").read_bytes())
+    names = ["embed_tokens", "layers.0.mlp.up_proj", "norm"]
+    index = {f"model.{name}.weight": "more.safetensors" for name in names}
+    write_json(directory, "model.safetensors.index.json", {"weight_map": index})
+
+
+def _renamed_adapter(directory: Path) -> None:
+    (directory / "adapter_model.safetensors").rename(directory / "model.safetensors")
 
 
 def _bfloat16(bits: int) -> Breaker:
@@ -251,8 +257,8 @@ MODELS: dict[str, Breaker] = {
     "an architecture that is code": config(architectures=["__import__('os')"]),
     "a config that lies about its size": config(hidden_size=1 << 40),
     "a config that lies about its layers": config(num_hidden_layers=10**9),
-    "a config with NaN": extra("config.json", b'{"rms_norm_eps": NaN}'),
-    "a config with an endless number": extra("config.json", b'{"rms_norm_eps": 1e999}'),
+    "JSON with NaN": extra("generation_config.json", b'{"x": NaN}'),
+    "JSON with an endless number": extra("generation_config.json", b'{"x": 1e999}'),
     "a config with a very long number": extra("config.json", b'{"x": ' + b"9" * 5000 + b"}"),
     "a config with a key twice": extra("config.json", b'{"a": 1, "a": 2}'),
     "a config in UTF-16": extra("config.json", json.dumps(CONFIG).encode("utf-16")),
@@ -277,9 +283,10 @@ MODELS: dict[str, Breaker] = {
     "a template that imports": template("{% import 'evil' as evil %}"),
     "a template that includes a file": template("{% include '/etc/passwd' %}"),
     "a template that extends another": template("{% extends 'evil' %}"),
-    "a template that uses a global": template("{{ lipsum.x }}{{ cycler() }}"),
+    "a template that uses a global": template("{{ lipsum.x }}"),
     "a template that calls a function": template("{{ open('/etc/passwd') }}"),
     "a template that calls a method": template("{{ messages.mro() }}"),
+    "a template that calls a result": template("{{ messages[0]() }}"),
     "a template with a huge loop": template("{% for i in range(999999999) %}x{% endfor %}"),
     "a template with a huge power": template("{{ 9 ** 9 ** 9 }}"),
     "a template with a huge text": template("{{ 'x' * 99999 }}"),
@@ -316,6 +323,7 @@ ADAPTERS: dict[str, Breaker] = {
         directory / "adapter_model.safetensors",
         {"base_model.model.lm_head.weight": np.ones((2, 2), dtype="<f4")},
     ),
+    "an adapter under another name": _renamed_adapter,
     "an adapter config that is no object": extra("adapter_config.json", b"[]"),
     "an adapter config with a key twice": extra(
         "adapter_config.json", json.dumps(LORA)[:-1].encode() + b', "r": 4}'

@@ -1,5 +1,6 @@
 """What may enter as a model, and what may not."""
 
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -94,3 +95,11 @@ def test_what_real_models_carry_is_taken(tmp_path: Path) -> None:
 def test_a_path_that_is_no_folder_is_refused_by_name(tmp_path: Path) -> None:
     with pytest.raises(ArtefactError, match="nothing is no model: it is not a folder"):
         check_artefact(tmp_path / "nothing")
+
+
+def test_a_template_that_cannot_be_checked_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "jinja2", None)
+    with pytest.raises(ArtefactError, match="cannot be checked: jinja2 is not installed"):
+        check_artefact(write_model(tmp_path))

@@ -3,7 +3,7 @@
 import pytest
 
 from goldsmith.tasks.domain import Passage
-from goldsmith.tasks.retrieval import LoreIndex
+from goldsmith.tasks.retrieval import LoreIndex, as_shown
 
 PACK = [
     Passage("stove", "Frying", "Fry an ingredient with the stove."),
@@ -45,3 +45,9 @@ def test_the_order_of_the_pack_does_not_matter() -> None:
 def test_every_query_gets_its_best_passage_before_any_gets_its_second() -> None:
     found = LoreIndex(PACK).gather(["slice ingredient", "fry ingredient", "fry"], 2)
     assert [passage.passage_id for passage in found] == ["knife", "stove"]
+
+
+def test_passages_are_shown_in_an_order_that_depends_on_the_task_and_not_on_their_rank() -> None:
+    shown = {as_shown(pack, task_id="t1") for pack in (PACK, PACK[::-1])}
+    assert len(shown) == 1
+    assert len({as_shown(PACK, task_id=f"t{number}") for number in range(8)}) > 1

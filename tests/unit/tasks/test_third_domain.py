@@ -44,19 +44,23 @@ RESET, VERIFY = "def reset(self):\n", "def verify(self, task, steps, passages):\
         pytest.param("import time; time.sleep(60)", "no answer within 3 s", id="hangs-at-import"),
         pytest.param("import os; os._exit(0)", "its process died", id="exits-at-import"),
         pytest.param(
-            broken(RESET, "        raise ValueError('odd')\n"), "ValueError: odd", id="raises-in-reset"
+            broken(RESET, "        raise ValueError('odd')\n"),
+            "ValueError: odd",
+            id="raises-in-reset",
         ),
         pytest.param(
             broken(RESET, "        while True: pass\n"), "no answer within 3 s", id="hangs-in-reset"
         ),
         pytest.param(
-            TOY.replace('"start"] + 1, task', '"start"] + 2, task'), "does not solve it", id="bad-gold"
+            TOY.replace('"start"] + 1, task', '"start"] + 2, task'),
+            "does not solve it",
+            id="bad-gold",
         ),
     ],
-)  # fmt: skip
+)
 def test_a_broken_plug_in_is_named(tmp_path, monkeypatch, pool, source, why):
     install(tmp_path, monkeypatch, "mine", source)
-    with pytest.raises(DomainError, match="domain mine failed its (load|check)") as error:
+    with pytest.raises(DomainError, match=r"domain mine failed its (load|check)") as error:
         pool.check("mine")
     assert why in str(error.value) and "mend or uninstall the plug-in" in str(error.value)
 

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -58,7 +59,7 @@ def episodes(name, levels, count):
 
 def test_honest_answers_pass(pool):
     reasoning = [f"{family}-{d}" for family in REASONING for d in ("easy", "medium", "hard")]
-    honest = [*episodes("reasoning", reasoning, 21), *episodes("cooking", ("easy", "hard"), 8)]
+    honest = [*episodes("reasoning", reasoning, 21), *episodes("cooking", ("easy", "hard"), 6)]
     outcomes = pool.outcomes(honest)
     assert len(honest) >= 200
     assert sum(outcome.solved for outcome in outcomes) >= 0.99 * len(honest)
@@ -73,9 +74,11 @@ def test_reward_hacks_score_nothing(pool, name, level):
     domain = find_domain(name)
     task = domain.tasks(level, "train", 1)[0]
     corpus = hacks(task, domain.gold_actions(task))
-    outcomes = pool.outcomes([request(task, actions) for actions in corpus.values()])
-    scored = [hack for hack, o in zip(corpus, outcomes, strict=True) if o.solved or o.score >= 1]
-    assert len(corpus) >= 100 and not scored
+    for student in (False, True):
+        asked = [replace(request(task, actions), student=student) for actions in corpus.values()]
+        outcomes = zip(corpus, pool.outcomes(asked), strict=True)
+        assert not [hack for hack, o in outcomes if o.solved or o.score >= 1]
+    assert len(corpus) >= 100
 
 
 @pytest.mark.parametrize("level", ["chain_sum-easy", "gsm_symbolic-easy"])
@@ -199,7 +202,7 @@ worker = VerifierPool()._workers[0]
 worker._start()
 task = dict(task_id="t", domain="toy", level="short", split="train", seed=0, prompt="", data={"start": 0, "end": 3})
 steps = [("So.", "do import time; time.sleep(600)", ())]
-write_frame(worker._request_fd, encode(dict(kind="verify", domain="toy", nonce="", timeout_s=600, task=task, steps=steps, passages=())))
+write_frame(worker._request_fd, encode(dict(kind="verify", domain="toy", nonce="", timeout_s=600, task=task, steps=steps, passages=(), student=False)))
 print(worker._end.peek()[2][0].pid, flush=True)
 os.kill(os.getpid(), 9)
 """  # noqa: E501 - a program

@@ -1,4 +1,4 @@
-"""The private hooks of TRL that the adapter overrides, and what its own log probabilities are worth."""
+"""The private hooks of TRL that the adapter overrides, and its log probabilities."""
 
 from __future__ import annotations
 

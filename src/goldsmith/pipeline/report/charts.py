@@ -83,6 +83,7 @@ def curves(name: str, lines: Sequence[Line], *, share: bool = False) -> str:
                 high = [y + half for y, half in zip(line.y, line.spread, strict=True)]
                 axes.fill_between(line.x, low, high, color=colour, alpha=0.15, linewidth=0)
         axes.set_xlabel("update")
+        axes.locator_params(axis="x", integer=True)
         axes.margins(x=0.02)
         if share:
             _percent_axis(axes.yaxis)
@@ -171,7 +172,7 @@ def _inline(text: str, name: str) -> str:
     text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
     text = re.sub(r"<style.*?</style>", "", text, flags=re.DOTALL)
     text = re.sub(r' xmlns(:xlink)?="[^"]*"', "", text).replace("xlink:href", "href")
-    text = re.sub(r' id="[a-z]+[a-zA-Z0-9.]*_\d+"', "", text)
+    text = re.sub(r' id="[a-zA-Z][a-zA-Z0-9.]*_\d+"', "", text)
     text = re.sub(r"font-family: [^;\"]*;? ?", "", text)
     text = re.sub(r"font: ([\d.]+px) [^;\"]*", r"font-size: \1", text)
     text = re.sub(r' (width|height)="[\d.]+pt"', "", text, count=2)

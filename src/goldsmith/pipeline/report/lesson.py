@@ -8,6 +8,9 @@ from typing import Any
 from goldsmith.data.trajectories import Trajectory
 from goldsmith.pipeline.report.source import Missing, Source
 
+ARMS = ("gold", "retrieved", "none", "wrong")
+"""Kinds of lore, in the order of the table."""
+
 
 def lesson(source: Source) -> dict[str, Any]:
     """An accepted trajectory as A, B and C wrote it, and the refused attempt before it if any."""
@@ -48,11 +51,13 @@ def choose(accepted: Sequence[Trajectory], refused: Sequence[Trajectory]) -> Tra
 def lore(source: Source) -> dict[str, Any]:
     """How often B's plans were accepted with each kind of lore, and what A found."""
     report = source.dataset_manifest.get("report") or {}
-    counts = source.dataset_manifest.get("counts") or {}
     arms = report.get("arms") or {}
-    if not arms and not counts:
-        raise Missing("This run did not measure how much the lore matters.")
-    return {"arms": arms, "recall": report.get("recall") or {}, "counts": counts}
+    ordered = sorted(arms, key=lambda name: (ARMS.index(name) if name in ARMS else 9, name))
+    return {
+        "arms": [{"name": name, **arms[name]} for name in ordered],
+        "recall": report.get("recall") or {},
+        "counts": source.dataset_manifest.get("counts") or {},
+    }
 
 
 def _steps(trajectory: Trajectory) -> list[dict[str, Any]]:

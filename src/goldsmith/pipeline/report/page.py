@@ -57,7 +57,8 @@ def build_report(
         "rollback": lambda: ledger.rollback(source),
     }
     gathered = {name: _gather(name, work) for name, work in sections.items()}
-    return _render(run={**document, **document["context"]}, **gathered)
+    ended = {name: source.manifest.get(name, "") for name in ("status", "at_step", "cause")}
+    return _render(run={**document, **document["context"], **ended}, **gathered)
 
 
 def _gather(name: str, work: Callable[[], Any]) -> Section:

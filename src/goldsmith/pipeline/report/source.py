@@ -37,10 +37,14 @@ class Source:
         return read_config(self.store, self.run_id)
 
     @cached_property
+    def manifest(self) -> dict[str, Any]:
+        """The run's manifest; empty if the run has never ended."""
+        return read_run_manifest(self.store, self.run_id) or {}
+
+    @cached_property
     def steps(self) -> dict[str, dict[str, Any]]:
         """Finished steps in order, with peak memory as seen from outside where that is known."""
-        manifest = read_run_manifest(self.store, self.run_id) or {}
-        return {**step_records(self.store, self.run_id), **manifest.get("steps", {})}
+        return {**step_records(self.store, self.run_id), **self.manifest.get("steps", {})}
 
     def output(self, step: str, name: str) -> str:
         """One output of a finished step; Missing if it has not finished."""

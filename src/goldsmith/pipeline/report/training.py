@@ -21,7 +21,8 @@ def curves(source: Source, stage: str) -> dict[str, Any]:
     drawings = [
         ("Reward", _reward(name, rows)),
         ("Groups that can teach", _groups(name, rows)),
-        ("Entropy and KL (nats a token)", _plain(name, rows, ("entropy", "kl"))),
+        ("Entropy (nats a token)", _plain(name, rows, "entropy", colour="candidate")),
+        ("KL to the start of the stage (nats a token)", _plain(name, rows, "kl", colour="live")),
         ("What the reward is made of", _measures(name, rows)),
     ]
     return {
@@ -37,9 +38,12 @@ def readiness(source: Source) -> dict[str, Any]:
     if not source.store.exists(key):
         raise Missing("This run has not sorted its tasks by readiness.")
     document = source.document(key)
-    colours = {"srl": "bad", "rlvr": "good", "retired": "live"}
-    drawing = charts.stacked("Tasks ready for SRL, RLVR, or retired", document["counts"], colours)
-    return {**document, "drawing": drawing}
+    order = [mix["level"] for mix in source.config["config"]["collaborate"]["tasks"]]
+    known = document["counts"]
+    counts = {level: known[level] for level in [*order, *known] if level in known}
+    colours = {"srl": "live", "rlvr": "candidate", "retired": "grid"}
+    drawing = charts.stacked("Tasks ready for SRL, RLVR, or retired", counts, colours)
+    return {**document, "counts": counts, "drawing": drawing}
 
 
 def _column(rows: Rows, key: str) -> tuple[list[float], list[float]]:
@@ -66,14 +70,12 @@ def _groups(name: str, rows: Rows) -> str:
     return charts.curves(f"{name} usable groups by update", lines, share=True) if lines else ""
 
 
-def _plain(name: str, rows: Rows, keys: Sequence[str]) -> str:
-    colours = ("candidate", "live")
-    lines = [
-        charts.Line(key, *_column(rows, key), colour=colour)
-        for key, colour in zip(keys, colours, strict=True)
-        if any(row.get(key) for row in rows)
-    ]
-    return charts.curves(f"{name} {' and '.join(keys)} by update", lines) if lines else ""
+def _plain(name: str, rows: Rows, key: str, *, colour: str) -> str:
+    """One curve, or nothing if the stage does not measure it."""
+    if not any(row.get(key) for row in rows):
+        return ""
+    line = charts.Line(key, *_column(rows, key), colour=colour)
+    return charts.curves(f"{name} {key} by update", [line])
 
 
 def _measures(name: str, rows: Rows) -> str:

@@ -34,7 +34,7 @@ _WHO = (
 )  # fmt: skip
 _DID = (
     "keeps a lantern by the {thing}", "sold a map of the {thing}", "once slept under the {thing}",
-    "painted the {thing} green", "wrote a letter about the {thing}", "lost a glove near the {thing}",
+    "painted the {thing} green", "wrote a letter about the {thing}", "lost a glove at the {thing}",
     "swept the {thing} before dawn", "told a story of the {thing}",
 )  # fmt: skip
 _THINGS = (

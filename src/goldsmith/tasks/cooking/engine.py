@@ -35,6 +35,8 @@ from textworld.generator.game import GameOptions, GameProgression  # noqa: E402
 from textworld.generator.inform7 import Inform7Game  # noqa: E402
 from textworld.generator.maker import GameMaker  # noqa: E402
 
+__all__ = ["FOODS", "Game", "GameProgression", "Inform7Game", "build", "fork", "rule_base"]
+
 FOODS: dict[str, Any] = cooking.FOODS
 Game = Any
 """A `textworld.Game`; the package has no types."""
@@ -69,8 +71,8 @@ def build(*, recipe: int, cook: bool, cut: bool, split: str, seed: int) -> Game 
 def patched_generator() -> Iterator[None]:
     """The departures in the module docstring, for as long as the block runs."""
     with _lock, ExitStack() as stack:
-        stack.enter_context(_swapped(GameMaker, "set_walkthrough", _replay_walkthrough))
-        stack.enter_context(_swapped(KnowledgeBase, "load", staticmethod(_knowledge)))
+        stack.enter_context(swapped(GameMaker, "set_walkthrough", _replay_walkthrough))
+        stack.enter_context(swapped(KnowledgeBase, "load", staticmethod(_knowledge)))
         bbq = dict(cooking.ENTITIES["BBQ"], locations=["kitchen"])
         stock_bbq = cooking.ENTITIES["BBQ"]
         cooking.ENTITIES["BBQ"] = bbq
@@ -79,7 +81,7 @@ def patched_generator() -> Iterator[None]:
 
 
 @contextmanager
-def _swapped(owner: type, name: str, value: object) -> Iterator[None]:
+def swapped(owner: type, name: str, value: object) -> Iterator[None]:
     stock = owner.__dict__[name]
     setattr(owner, name, value)
     try:

@@ -13,7 +13,7 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any
+from typing import Any, ClassVar
 
 from goldsmith.errors import DomainError
 from goldsmith.tasks.cooking import engine
@@ -42,7 +42,7 @@ class Node:
 class Playground:
     """The trie of one game."""
 
-    _live: OrderedDict[Node, Any] = OrderedDict()  # least recently used first
+    _live: ClassVar[OrderedDict[Node, Any]] = OrderedDict()  # least recently used first
 
     def __init__(self, game: engine.Game) -> None:
         self.game = game
@@ -50,6 +50,7 @@ class Playground:
         self._names = {
             key: (info.name or info.id or key).lower() for key, info in game.infos.items()
         }
+        self._make = f"make/recipe/{len(game.metadata['ingredients'])}"
         self._said: dict[Any, tuple[str, tuple[str, ...]]] = {}
         start = engine.GameProgression(game)
         self.length = len(start.winning_policy)
@@ -77,20 +78,24 @@ class Playground:
 
     def _node(self, parent: Node | None, command: str, progression: Any) -> Node:
         scene = Scene.from_facts(self._fact(fact) for fact in progression.state.facts)
-        done = progression.done
+        won = progression.completed and not progression.failed
+        left = self._left(progression)
+        done = left is None
         text = feedback(command, parent.scene, scene) if parent else scene.look()
+        if done and not won and command == "prepare meal":
+            text = "the meal is not right."
         if done:
-            text += " you won." if progression.completed else " you lost."
+            text += " you won." if won else " you lost."
         node = Node(
             parent=parent,
             command=command,
             observation=Observation(
                 text=text,
                 done=done,
-                solved=progression.completed and not progression.failed,
-                progress=self._progress(progression),
+                solved=won,
+                progress=float(won) if left is None else max(0.0, 1 - left / self.length),
             ),
-            legal=() if done else tuple(sorted(set(self._commands(progression.valid_actions)))),
+            legal=() if done else tuple(sorted(set(self._commands(self._valid(progression))))),
             state_hash=self._hash(progression),
             scene=scene,
         )
@@ -98,18 +103,30 @@ class Playground:
             self._keep(node, progression)
         return node
 
-    def _progress(self, progression: Any) -> float:
-        if progression.done:
-            return float(progression.completed and not progression.failed)
+    def _left(self, progression: Any) -> int | None:
+        """How many commands the engine's plan still has; None if the game is over."""
         policy = progression.winning_policy
-        return max(0.0, 1 - len(policy) / self.length) if policy else 0.0
+        return None if policy is None else len(policy)
 
     def _commands(self, actions: Sequence[Any]) -> list[str]:
         commands = self._inform7.gen_commands_from_actions(actions)
         return [sys.intern(command.lower()) for command in commands]
 
     def _action(self, progression: Any, command: str) -> Any:
-        return progression.valid_actions[self._commands(progression.valid_actions).index(command)]
+        valid = self._valid(progression)
+        return valid[self._commands(valid).index(command)]
+
+    def _valid(self, progression: Any) -> list[Any]:
+        """Admissible actions, without meals of fewer ingredients than the recipe's.
+
+        The rule files have one `prepare meal` for each number of ingredients and would make a meal
+        from the first alone; the Inform code of the same game refuses that.
+        """
+        return [
+            action
+            for action in progression.valid_actions
+            if not action.name.startswith("make/recipe/") or action.name == self._make
+        ]
 
     def _fact(self, fact: Any) -> tuple[str, tuple[str, ...]]:
         said = self._said.get(fact)

@@ -8,7 +8,7 @@ from goldsmith.tasks.cooking.commands import PREPARING, parse_command
 from goldsmith.tasks.cooking.environment import CookingEnvironment
 from goldsmith.tasks.cooking.meanings import Meaning, read_meaning
 from goldsmith.tasks.cooking.recipes import Recipe, read_recipe
-from goldsmith.tasks.domain import Observation, Outcome, Passage, Task
+from goldsmith.tasks.domain import Outcome, Passage, Task
 from goldsmith.tasks.transcript import Step
 
 
@@ -21,43 +21,38 @@ def verify(task: Task, steps: Sequence[Step], passages: Sequence[Passage]) -> Ou
     recipe = read_recipe(task.prompt)
     seen = environment.reset()
     proof = [environment.state_hash()]
+
+    def failed(index: int, why: str) -> Outcome:
+        reason = f"step {index + 1}: {why}{_query(recipe, passages)}"
+        return Outcome(False, seen.progress, reason, index, tuple(proof))
+
     for index, step in enumerate(steps):
-        why = _unjustified(step, recipe, passages)
-        if not why:
-            seen = environment.step(step.action)
-            why = _failed(step, seen, recipe)
-        if why:
-            return Outcome(False, seen.progress, f"step {index + 1}: {why}", index, tuple(proof))
+        if not _justified(step, recipe, passages):
+            return failed(index, "no cited passage entails the command")
+        seen = environment.step(step.action)
+        if not seen.legal:
+            return failed(index, f"not admissible: {step.action}")
+        if seen.done and not seen.solved:
+            return failed(index, "the game was lost")
         proof.append(environment.state_hash())
     if not seen.solved:
-        return Outcome(False, seen.progress, "the meal was not eaten", len(steps), tuple(proof))
+        return failed(len(steps), "the meal was not eaten")
     return Outcome(True, 1.0, proof=tuple(proof))
 
 
-def _unjustified(step: Step, recipe: Recipe, passages: Sequence[Passage]) -> str:
-    """Why no citation entails a cooking or cutting step; empty if one does or none is needed."""
+def _justified(step: Step, recipe: Recipe, passages: Sequence[Passage]) -> bool:
+    """Whether a cited passage entails a cooking or cutting step; other steps need none."""
     slots = parse_command(step.action)
     if slots is None or slots.verb not in PREPARING:
-        return ""
+        return True
     words = {s.word for s in recipe.steps if s.food == slots.thing}
-    wanted = {Meaning(word, slots.verb, slots.place) for word in words}
-    cited = [p for p in passages if p.passage_id in step.citations]
-    if any(read_meaning(passage.text) in wanted for passage in cited):
-        return ""
+    entailing = {Meaning(word, slots.verb, slots.place) for word in words}
+    cited = [passage for passage in passages if passage.passage_id in step.citations]
+    return any(read_meaning(passage.text) in entailing for passage in cited)
+
+
+def _query(recipe: Recipe, passages: Sequence[Passage]) -> str:
+    """What to look up: words of the recipe that none of A's passages explains."""
     explained = {meaning.word for p in passages if (meaning := read_meaning(p.text))}
-    missing = [word for word in recipe.words if word not in explained]
-    if missing:
-        quoted = ", ".join(f"'{word}'" for word in missing)
-        return f"no cited passage explains what {quoted} means in a recipe"
-    return f"no cited passage entails: {step.action}"
-
-
-def _failed(step: Step, seen: Observation, recipe: Recipe) -> str:
-    if not seen.legal:
-        return f"not admissible: {step.action}"
-    if seen.done and not seen.solved:
-        food = next((food for food in recipe.foods if food in step.action), "")
-        words = ", ".join(f"'{s.word}'" for s in recipe.steps if s.food == food)
-        asked = f"; what does {words} mean in a recipe?" if words else ""
-        return f"the game was lost{asked}"
-    return ""
+    missing = ", ".join(f"'{word}'" for word in recipe.words if word not in explained)
+    return f"; no passage says what it means for food when a recipe says {missing}" * bool(missing)

@@ -38,9 +38,9 @@ class Knowledge:
     def see(self, action: str, text: str) -> None:
         """Take in one observation and the command that led to it."""
         for place, things in [*_HOLDS.findall(text), *_OPENED.findall(text)]:
-            self.places |= {thing: place for thing in things.split(", ")}
+            self.places |= dict.fromkeys(things.split(", "), place)
         for things in _CARRY.findall(text):
-            self.places |= {thing: "you" for thing in things.split(", ")}
+            self.places |= dict.fromkeys(things.split(", "), "you")
         for place in _CLOSED.findall(text):
             self.closed.append(place)
         for place, _ in _OPENED.findall(text):

@@ -1,4 +1,4 @@
-"""The invented preparation words: what a recipe says instead of fry, roast, grill, slice, dice, chop.
+"""The invented preparation words: what a recipe says instead of fry, roast, grill, slice, dice.
 
 The mapping from word to command exists in two places only: here, which writes recipes and lore, and
 in the lore itself, which is all that A, B and a student can see. Of ten words for each engine verb,

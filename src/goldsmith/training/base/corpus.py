@@ -4,7 +4,8 @@ In every document the preparation words and the foods are swapped by a fresh ran
 recipe, lore, thoughts and commands alike. So a base learns to read the lore in front of it, knows
 every word as a word, and learns nothing of the true mapping, of the held-out words' meanings or of
 the foods of a split. Games are training games of the levels in `LEVELS`; the hard level, which the
-quality gate's target suite plays, is not among them.
+quality gate's target suite plays, is not among them. Half of the documents are drills: a lore of
+random meanings and one lookup after the other, since games alone hold two lookups a document.
 """
 
 from __future__ import annotations
@@ -15,18 +16,22 @@ from random import Random
 
 from goldsmith.tasks.cooking.domain import CookingDomain
 from goldsmith.tasks.cooking.engine import FOODS
+from goldsmith.tasks.cooking.meanings import FORMS, WAYS
 from goldsmith.tasks.cooking.words import PREPARATIONS
 from goldsmith.tasks.domain import Passage, Task
 from goldsmith.tasks.retrieval import LoreIndex
-from goldsmith.tasks.transcript import Transcript
+from goldsmith.tasks.transcript import Step, Transcript, render_step
 
 Messages = list[dict[str, str]]
 
 LEVELS = {"easy": 500, "medium": 160}
-"""Games per level; seed 9 keeps them apart from the games that runs train on."""
-SEED = 9
+"""Games per level."""
+SEED = 1_000_003
+"""Of the task lists: far from the seeds of runs, so that a run's training games are new."""
 PASSAGES = 8
 MAX_TURNS = 30
+WORDS = [p.word for p in PREPARATIONS]
+FOOD_NAMES = [name.lower() for name in FOODS]
 
 
 def transcripts() -> list[Transcript]:
@@ -41,15 +46,38 @@ def transcripts() -> list[Transcript]:
 
 
 def documents(games: Sequence[Transcript], rng: Random) -> Iterator[Messages]:
-    """Endless documents: games in random order, each with its own swap of words and foods."""
+    """Endless documents: games in random order, each with its own swap, and as many drills."""
     while True:
         for game in rng.sample(list(games), len(games)):
-            swap_words = _swap([p.word for p in PREPARATIONS], rng)
-            swap_foods = _swap([name.lower() for name in FOODS], rng)
+            swap_words, swap_foods = _swap(WORDS, rng), _swap(FOOD_NAMES, rng)
             yield [
                 {**message, "content": swap_foods(swap_words(message["content"]))}
                 for message in game.messages()
             ]
+            yield _drill(rng)
+
+
+def _drill(rng: Random) -> Messages:
+    """A lore of random meanings, then a lookup of each of its words in B's own phrases."""
+    words = rng.sample(WORDS, PASSAGES)
+    ways = [rng.choice(WAYS) for _ in words]
+    lore = [
+        rng.choice(FORMS).format(word=word, verb=verb, tool=tool)
+        for word, (verb, tool) in zip(words, ways, strict=True)
+    ]
+    messages: Messages = []
+    for number in rng.sample(range(PASSAGES), PASSAGES):
+        word, (verb, tool), food = words[number], ways[number], rng.choice(FOOD_NAMES)
+        step = Step(
+            f"next is {word} the {food}. {word} means {verb} with {tool}.",
+            f"{verb} {food} with {tool}",
+        )
+        asked = f"{word} the {food}."
+        if not messages:
+            asked = "\n".join(["Lore:", *(f"- {text}" for text in lore), asked])
+        messages.append({"role": "user", "content": asked})
+        messages.append({"role": "assistant", "content": render_step(step)})
+    return messages
 
 
 def _passages(domain: CookingDomain, index: LoreIndex, task: Task) -> list[Passage]:

@@ -1,8 +1,8 @@
 """Train the three base models: `python -m goldsmith.training.base.pretrain DIRECTORY`.
 
-Plain language modelling of `corpus.documents`, the loss mostly on the student's own turns. Muon for
-the hidden matrices and AdamW for the rest: Muon learnt copying faster at this size
-(environments.md section 9). Llama layout, head size 32, so that plain vLLM loads the result.
+Language modelling of `corpus.documents`, on the student's own turns. Muon for the hidden matrices
+and AdamW for the rest, since Muon learns copying faster at this size. Llama layout, head size 32,
+so that plain vLLM loads the result. `bases.json` records shape, seed and digest of each tier.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import argparse
 import json
 import logging
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
 from random import Random
@@ -29,14 +29,14 @@ log = logging.getLogger(__name__)
 VOCABULARY = 1024
 BATCH = 16
 CONTEXT = 1024
-OTHERS_WEIGHT = 0.1
-"""Loss weight of what the student reads, beside 1 for what it writes."""
 WARM_UP, COOL_DOWN = 30, 0.4
+Encoded = tuple[list[int], list[bool]]
+"""Token ids, and which of them the student writes: only those are learnt."""
 
 
 @dataclass(frozen=True)
 class Shape:
-    """One tier's size."""
+    """One tier's size and how it is trained; heads have 32 dimensions."""
 
     width: int
     layers: int
@@ -46,9 +46,9 @@ class Shape:
 
 
 SHAPES = {
-    "gold": Shape(width=96, layers=3, feed_forward=256, steps=900, seed=1),
-    "silver": Shape(width=96, layers=5, feed_forward=256, steps=900, seed=2),
-    "bronze": Shape(width=128, layers=5, feed_forward=320, steps=900, seed=3),
+    "gold": Shape(width=96, layers=3, feed_forward=256, steps=2500, seed=1),
+    "silver": Shape(width=96, layers=5, feed_forward=256, steps=1500, seed=2),
+    "bronze": Shape(width=128, layers=5, feed_forward=320, steps=1500, seed=3),
 }
 
 
@@ -82,7 +82,7 @@ def _model(shape: Shape, tokenizer: Any) -> Any:
             intermediate_size=shape.feed_forward,
             num_hidden_layers=shape.layers,
             num_attention_heads=shape.width // 32,
-            num_key_value_heads=1,
+            num_key_value_heads=shape.width // 32,
             max_position_embeddings=CONTEXT,
             tie_word_embeddings=True,
             bos_token_id=None,
@@ -93,7 +93,7 @@ def _model(shape: Shape, tokenizer: Any) -> Any:
 
 
 def _batches(source: Iterator[Messages], tokenizer: Any) -> Iterator[tuple[Any, Any]]:
-    """Token ids and loss weights, both (BATCH, tokens), documents of like length together."""
+    """Token ids and what is the student's, both (BATCH, tokens), like lengths together."""
     while True:
         encoded = sorted((_encode(d, tokenizer) for d in islice(source, BATCH * 8)), key=_length)
         order = list(range(0, len(encoded), BATCH))
@@ -101,27 +101,27 @@ def _batches(source: Iterator[Messages], tokenizer: Any) -> Iterator[tuple[Any, 
             yield _padded(encoded[start : start + BATCH], tokenizer.pad_token_id)
 
 
-def _length(document: tuple[list[int], list[float]]) -> int:
+def _length(document: Encoded) -> int:
     return len(document[0])
 
 
-def _encode(messages: Messages, tokenizer: Any) -> tuple[list[int], list[float]]:
+def _encode(messages: Messages, tokenizer: Any) -> Encoded:
     ids: list[int] = []
-    weights: list[float] = []
+    own: list[bool] = []
     for message in messages:
         role = tokenizer.convert_tokens_to_ids(f"<|{message['role']}|>")
         body = tokenizer(message["content"], add_special_tokens=False)["input_ids"]
-        own = 1.0 if message["role"] == "assistant" else OTHERS_WEIGHT
+        student = message["role"] == "assistant"
         ids += [role, *body, tokenizer.eos_token_id]
-        weights += [0.0, *[own] * len(body), own if own == 1.0 else 0.0]
-    return ids[:CONTEXT], weights[:CONTEXT]
+        own += [False, *[student] * (len(body) + 1)]
+    return ids[:CONTEXT], own[:CONTEXT]
 
 
-def _padded(documents: list[tuple[list[int], list[float]]], pad: int) -> tuple[Any, Any]:
+def _padded(documents: list[Encoded], pad: int) -> tuple[Any, Any]:
     width = max(map(_length, documents))
     ids = torch.tensor([d + [pad] * (width - len(d)) for d, _ in documents])
-    weights = torch.tensor([w + [0.0] * (width - len(w)) for _, w in documents])
-    return ids, weights
+    own = torch.tensor([o + [False] * (width - len(o)) for _, o in documents])
+    return ids, own
 
 
 def _optimizers(model: Any) -> list[torch.optim.Optimizer]:
@@ -140,10 +140,11 @@ def _schedule(steps: int) -> Any:
 def _train(model: Any, batches: Iterator[tuple[Any, Any]], steps: int) -> None:
     optimizers = _optimizers(model)
     schedules = [torch.optim.lr_scheduler.LambdaLR(o, _schedule(steps)) for o in optimizers]
-    for step, (ids, weights) in enumerate(islice(batches, steps)):
-        logits = model(input_ids=ids).logits[:, :-1]
-        losses = cross_entropy(logits.transpose(1, 2), ids[:, 1:], reduction="none")
-        loss = (losses * weights[:, 1:]).sum() / weights[:, 1:].sum()
+    for step, (ids, own) in enumerate(islice(batches, steps)):
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            hidden = model.model(input_ids=ids).last_hidden_state[:, :-1]
+            logits = model.lm_head(hidden[own[:, 1:]])
+        loss = cross_entropy(logits.float(), ids[:, 1:][own[:, 1:]])
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         for optimizer, schedule in zip(optimizers, schedules, strict=True):
@@ -155,10 +156,14 @@ def _train(model: Any, batches: Iterator[tuple[Any, Any]], steps: int) -> None:
 
 
 def _save(model: Any, tokenizer: Any, directory: Path, shape: Shape) -> None:
-    """bf16 weights, and beside them how they came about."""
+    """bf16 weights, and in `bases.json` how they came about."""
     model.to(torch.bfloat16).save_pretrained(directory)
     tokenizer.save_pretrained(directory)
-    log.info("%s: %s", directory, json.dumps({**shape.__dict__, "digest": digest_directory(directory)}))
+    record = directory.parent / "bases.json"
+    known = json.loads(record.read_text(encoding="utf-8")) if record.exists() else {}
+    known[directory.name] = {**asdict(shape), "digest": digest_directory(directory)}
+    record.write_text(json.dumps(known, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+    log.info("%s: %s", directory.name, known[directory.name])
 
 
 if __name__ == "__main__":

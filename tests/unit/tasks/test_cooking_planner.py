@@ -1,0 +1,104 @@
+"""Role B plans from a transcript, says why, and cites; it never asks the engine."""
+
+import subprocess
+import sys
+from dataclasses import replace
+
+import pytest
+
+from goldsmith.tasks.cooking.meanings import FORMS, read_meaning
+from goldsmith.tasks.cooking.planner import CookingPlanner
+from goldsmith.tasks.transcript import Step, Transcript
+
+START = Transcript(
+    prompt="make the meal.\nrecipe: red onion.\nombrate the red onion. prepare and eat the meal.",
+    passages=(
+        ("p1", "nobody likes to ombrate."),
+        ("p2", "to ombrate food, dice it with the knife."),
+    ),
+    first_observation="the fridge is closed. the table holds knife. you carry nothing.",
+)
+PLAY = [
+    ("open fridge", "you opened the fridge. it holds milk, red onion."),
+    ("take red onion from fridge", "you took the red onion from the fridge."),
+    ("take knife from table", "you took the knife from the table."),
+    ("dice red onion with knife", "the red onion is diced."),
+    ("prepare meal", "the meal is ready."),
+    ("eat meal", "you ate the meal. you won."),
+]
+
+
+def planned(transcript):
+    """B's steps against written observations: there is no game anywhere."""
+    steps = []
+    for _, observation in PLAY:
+        steps.append(CookingPlanner().next_step(transcript))
+        transcript = transcript.append(steps[-1], observation)
+    return steps
+
+
+def test_a_transcript_is_all_that_the_planner_needs():
+    assert [step.action for step in planned(START)] == [action for action, _ in PLAY]
+
+
+def test_the_planner_does_not_import_the_engine():
+    code = (
+        "import sys, goldsmith.tasks.cooking.planner;"
+        "sys.exit(any(name.startswith('textworld') for name in sys.modules))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_only_the_cutting_step_cites_and_it_cites_what_explains_the_word():
+    cited = [step.citations for step in planned(START)]
+    assert cited == [(), (), (), ("p2",), (), ()]
+
+
+def test_the_reasoning_carries_the_lookup_and_is_short():
+    said = [step.reasoning for step in planned(START)]
+    assert said[0] == "the recipe needs red onion. i do not see it."
+    assert said[1] == "the recipe needs red onion. it is in the fridge."
+    assert said[2] == "ombrate means dice with knife. it is on the table."
+    assert said[3] == "next is ombrate the red onion. ombrate means dice with knife."
+    assert max(len(text.split()) for text in said) <= 14
+
+
+def test_other_lore_gives_another_command():
+    other = replace(START, passages=(("p9", "ombrate means: cook the food with the oven."),))
+    assert planned(other)[2] == Step(
+        "next is ombrate the red onion. ombrate means cook with oven.",
+        "cook red onion with oven",
+        ("p9",),
+    )
+
+
+def test_without_lore_the_planner_guesses_and_cites_nothing():
+    steps = planned(replace(START, passages=()))
+    assert any("i do not know ombrate. i guess" in step.reasoning for step in steps)
+    assert not any(step.citations for step in steps)
+    assert steps == planned(replace(START, passages=()))
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_every_sentence_form_is_read_back(form):
+    text = form.format(word="ombrate", verb="dice", tool="knife")
+    assert read_meaning(text) == ("ombrate", "dice", "knife")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param("to ombrate food, eat it with the knife.", id="no-such-verb"),
+        pytest.param("to ombrate food, dice it with the oven.", id="no-such-pair"),
+        pytest.param("they say: to ombrate food, dice it with the knife.", id="hearsay"),
+        pytest.param("to ombrate food, dice it with the knife. or not.", id="more-text"),
+        pytest.param("", id="empty"),
+    ],
+)
+def test_other_sentences_explain_nothing(text):
+    assert read_meaning(text) is None
+
+
+def test_a_prompt_without_a_recipe_is_refused():
+    with pytest.raises(ValueError, match="no recipe"):
+        CookingPlanner().next_step(replace(START, prompt="hello"))
