@@ -1,4 +1,4 @@
-"""KFP wrapper of `goldsmith.evaluation.benchmarks`."""
+"""KFP wrapper of `goldsmith.evaluation.evaluate`."""
 
 from kfp import dsl
 
@@ -21,7 +21,7 @@ def evaluate(run: dict, config: dict, model: str) -> str:
 
     with step("evaluate"):
         from goldsmith.config.run import EvaluateConfig, RunContext
-        from goldsmith.evaluation import benchmarks
+        from goldsmith.evaluation.evaluate import evaluate as score
 
         context, section = RunContext.model_validate(run), EvaluateConfig.model_validate(config)
-        return benchmarks.evaluate(context, section, model=model)
+        return score(context, section, model=model)

@@ -64,14 +64,17 @@ class Place:
         outputs = step_records(store, run_id)["train_rlvr"]["outputs"]
         return str(read_manifest(store, outputs["model"])["digest"])
 
-    def wait_for(self, run_id: str, wanted: Callable[[dict[str, Any]], bool]) -> None:
-        """Until the newest attempt has written such a progress line."""
+    def wait_for(
+        self, run_id: str, wanted: Callable[[dict[str, Any]], bool], *, of: subprocess.Popen[str]
+    ) -> None:
+        """Until the newest attempt has written such a progress line; `of` must not end before."""
         attempts = self.store / "runs" / run_id / "attempts"
         end = time.monotonic() + PATIENCE_S
         while time.monotonic() < end:
             newest = max(attempts.glob("*"), key=lambda path: int(path.name), default=attempts)
             if any(wanted(line) for line in read_progress(newest / "progress.jsonl")):
                 return
+            assert of.poll() is None, of.communicate()
             time.sleep(0.02)  # a poll of another process
         raise AssertionError("it never came")
 
@@ -177,7 +180,7 @@ def cut(place: Place, tmp_path_factory: pytest.TempPathFactory) -> Place:
     arguments = ["--profile", "smoke", "--run-id", "cut"]
     for wanted, number in stops:
         process = other.start("run", *arguments)
-        other.wait_for("cut", wanted)
+        other.wait_for("cut", wanted, of=process)
         family = descendants(process.pid)
         process.send_signal(number)
         _, err = process.communicate(timeout=30)
@@ -210,12 +213,12 @@ def test_no_finished_step_was_done_twice(cut: Place) -> None:
 def test_two_processes_on_one_run_a_corrupt_data_set_and_a_clear_end(tmp_path: Path) -> None:
     place = Place(tmp_path)
     first = place.start("run", "--profile", "smoke", "--run-id", "r")
-    place.wait_for("r", under_way("collaborate"))
+    place.wait_for("r", under_way("collaborate"), of=first)
     code, _, err = place.run("run", "--resume", "r")
     assert (code, "is running" in one_line(err)) == (1, True)
     code, _, err = place.run("run", "--profile", "smoke", "--run-id", "r")
     assert (code, "run r exists" in one_line(err)) == (1, True)
-    place.wait_for("r", started("validate_data"))
+    place.wait_for("r", started("validate_data"), of=first)
     first.kill()
     first.communicate(timeout=30)
     (data,) = tmp_path.glob("datasets/cooking/*/trajectories.jsonl")

@@ -15,7 +15,7 @@ from urllib.request import Request, urlopen
 
 import pytest
 
-from goldsmith.registry.bases import BASES
+from goldsmith.registry.bases import SHIPPED
 
 VLLM = Path(os.environ.get("VLLM_HOME", "")) / "bin" / "vllm"
 START_S = 240
@@ -101,7 +101,7 @@ def _adapter(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Path, Path
     from peft import LoraConfig, get_peft_model
     from transformers import AutoModelForCausalLM
 
-    base = BASES / request.param
+    base = SHIPPED / request.param
     torch.manual_seed(0)
     model = AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32)
     config = LoraConfig(r=8, lora_alpha=64, target_modules="all-linear", task_type="CAUSAL_LM")

@@ -91,7 +91,7 @@ def _new(
     resolved = load_config(profile or DEFAULT_PROFILE, file=config, overrides=flags)
     name = config.stem if config else profile or DEFAULT_PROFILE
     check_domain(resolved.domain)
-    resolved = with_checked_models(resolved)
+    resolved = with_checked_model(resolved)
     return new_run(resolved, store_url=resolve_store(store), profile=name, run_id=run_id)
 
 
@@ -101,16 +101,14 @@ def check_domain(name: str) -> None:
         find_domain(name)
 
 
-def with_checked_models(config: RunConfig) -> RunConfig:
-    """`config` with absolute paths to its models; ArtefactError for one that may not enter."""
-    sections = {name: getattr(config, name) for name in ("srl", "rlvr")}
-    changed = {}
-    for name, section in sections.items():
-        if section.model and not section.model.startswith(IN_STORE):
-            path = Path(section.model).expanduser().absolute()
-            check_artefact(path)
-            changed[name] = section.model_copy(update={"model": str(path)})
-    return config.model_copy(update=changed)
+def with_checked_model(config: RunConfig) -> RunConfig:
+    """`config` with an absolute path to its model; ArtefactError for one that may not enter."""
+    section = config.srl
+    if not section.model or section.model.startswith(IN_STORE):
+        return config
+    path = Path(section.model).expanduser().absolute()
+    check_artefact(path)
+    return config.model_copy(update={"srl": section.model_copy(update={"model": str(path)})})
 
 
 def _execute(job: Run, *, new: bool, as_json: bool) -> None:

@@ -101,7 +101,7 @@ class SRLConfig(Section):
     prompts_per_update: PositiveInt = 16
     learning_rate: float = Field(default=1e-3, gt=0)
     temperature: float = Field(default=1.0, gt=0)
-    max_new_tokens: PositiveInt = 32
+    max_new_tokens: PositiveInt = 48
     filter_epsilon: float = Field(default=0.05, ge=0)
     """Groups whose reward std is not above this are dead and are refilled."""
     refill_rounds: int = Field(default=4, ge=0)
@@ -124,7 +124,7 @@ class RLVRConfig(Section):
     prompts_per_update: PositiveInt = 8
     learning_rate: float = Field(default=3e-4, gt=0)
     temperature: float = Field(default=1.0, gt=0)
-    max_new_tokens: PositiveInt = 32
+    max_new_tokens: PositiveInt = 48
     """Per turn."""
     max_turns: PositiveInt = 24
     filter_epsilon: float = Field(default=0.0, ge=0)
@@ -163,8 +163,10 @@ class EvaluateConfig(Section):
     """k of avg@k."""
     passages: PositiveInt = 8
     """How many passages A returns for a task; as in `collaborate`."""
+    processes: PositiveInt = 2
+    """Processes that play; another number draws other samples."""
     temperature: float = Field(default=1.0, gt=0)
-    max_new_tokens: PositiveInt = 32
+    max_new_tokens: PositiveInt = 48
     max_turns: PositiveInt = 24
 
 

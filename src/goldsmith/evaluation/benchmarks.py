@@ -1,4 +1,4 @@
-"""`evaluate`: the candidate and the live model play the same games, suite by suite.
+"""The candidate and the live model play the same games, suite by suite.
 
 For each suite: test tasks of one level, A's passages looked up once, then each model plays every
 task `samples` times at temperature T and once greedily. A win counts only if the verifier, in its
@@ -8,65 +8,23 @@ own process, confirms it. The result is `runs/<run_id>/scores.json` (`scores.py`
 from __future__ import annotations
 
 import logging
-import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
-from goldsmith.config.run import EvaluateConfig, RunContext, SuiteConfig
-from goldsmith.errors import ConflictError
+from goldsmith.config.run import EvaluateConfig, SuiteConfig
 from goldsmith.evaluation import statistics
 from goldsmith.evaluation.scores import SIDES, Plays, Scores, Side, SuiteScores, TaskScores
 from goldsmith.evaluation.verbs import verb_scores
 from goldsmith.evaluation.wins import WinJudge
 from goldsmith.observability.progress import Progress
-from goldsmith.registry import models
 from goldsmith.rollouts.episodes import Episode, Opening, play_batches
-from goldsmith.rollouts.policy import Policy, load_policy
-from goldsmith.store.manifest import seal
-from goldsmith.store.object_store import ObjectStore, open_store
-from goldsmith.store.steps import once
+from goldsmith.rollouts.policy import Policy
 from goldsmith.tasks.domain import Domain
-from goldsmith.tasks.registry import find_domain
 from goldsmith.tasks.retrieval import LoreIndex, as_shown
 from goldsmith.tasks.transcript import Transcript
 from goldsmith.tasks.verification import VerifierPool
 
 logger = logging.getLogger(__name__)
-
-
-def evaluate(run: RunContext, config: EvaluateConfig, *, model: str) -> str:
-    """Score `model` and the tier's live model on the same games; the store key of the scores."""
-
-    def work() -> dict[str, Any]:
-        store = open_store(run.store)
-        version = models.live(store, run.tier)
-        live = models.prefix(run.tier, version)
-        with tempfile.TemporaryDirectory() as scratch, VerifierPool() as verifiers:
-            policies = {
-                side: _load(store, reference, Path(scratch) / side)
-                for side, reference in zip(SIDES, (model, live), strict=True)
-            }
-            judge = Bench(find_domain(run.domain), config, verifiers, seed=run.seed)
-            suites = judge.play(policies)
-        scores = Scores(
-            candidate=model,
-            live=live,
-            live_version=version,
-            temperature=config.temperature,
-            suites=suites,
-        )
-        key = f"runs/{run.run_id}/scores.json"
-        measured = {"kind": "scores", "run_id": run.run_id, "metrics": metrics(scores)}
-        try:
-            store.create(key, seal({**measured, **scores.model_dump(mode="json")}))
-        except ConflictError:
-            logger.warning("%s is from an attempt against another live model and stays", key)
-        return {"scores": key}
-
-    inputs = {"config": config.model_dump(mode="json"), "model": model}
-    return str(once(run, "evaluate", inputs, work)["scores"])
 
 
 def metrics(scores: Scores) -> dict[str, dict[str, float]]:
@@ -112,9 +70,17 @@ class Bench:
     """Games of one domain, played by any model under one configuration."""
 
     def __init__(
-        self, domain: Domain, config: EvaluateConfig, verifiers: VerifierPool, *, seed: int
+        self,
+        domain: Domain,
+        config: EvaluateConfig,
+        verifiers: VerifierPool,
+        *,
+        seed: int,
+        share: tuple[int, int] = (0, 1),
     ) -> None:
+        """`share` (i, n): only every n-th game, from the i-th."""
         self.domain, self.config, self.seed = domain, config, seed
+        self.share = share
         self.lore = LoreIndex(domain.lore())
         self.wins = WinJudge(verifiers)
         self.progress = Progress("evaluate")
@@ -158,7 +124,8 @@ class Bench:
     def openings(self, suite: SuiteConfig) -> list[Opening]:
         """The suite's test tasks as the student sees them: prompt, A's passages, first sight."""
         openings = []
-        for task in self.domain.tasks(suite.level, "test", suite.games, seed=self.seed):
+        tasks = self.domain.tasks(suite.level, "test", suite.games, seed=self.seed)
+        for task in tasks[self.share[0] :: self.share[1]]:
             found = self.lore.gather(self.domain.queries(task), self.config.passages)
             passages = as_shown(found, task_id=task.task_id)
             sight = self.domain.environment(task).reset().text
@@ -169,7 +136,7 @@ class Bench:
         self, policy: Policy, openings: list[Opening], *, side: Side, name: str
     ) -> list[Played]:
         """One row a task; the two models draw different random numbers."""
-        seed = 2 * self.seed + SIDES.index(side)
+        seed = (2 * self.seed + SIDES.index(side)) * self.share[1] + self.share[0]
         greedy = self.wins.judge(
             self._rows(policy, openings, samples=1, temperature=0.0, seed=seed)
         )
@@ -214,11 +181,7 @@ class Bench:
         self, batches: Iterable[list[list[Episode]]], name: str
     ) -> Iterator[list[list[Episode]]]:
         for batch in batches:
-            self.done += len(batch)
-            self.progress.update(self.done, self.total, text=name)
+            self.done += len(batch) * self.share[1]
+            if self.share[0] == 0:  # the shares are alike: one speaks for all
+                self.progress.update(min(self.done, self.total), self.total, text=name)
             yield batch
-
-
-def _load(store: ObjectStore, reference: str, directory: Path) -> Policy:
-    models.fetch(store, reference, directory)
-    return load_policy(directory)

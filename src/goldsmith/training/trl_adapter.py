@@ -65,7 +65,7 @@ class GroupTrainer(GRPOTrainer):
             model=model,
             reward_funcs=[_column(name) for name in names],
             args=args,
-            train_dataset=Dataset.from_dict({"prompt": [str(i) for i in range(len(source))]}),
+            train_dataset=_instances(len(source), at_least=args.generation_batch_size),
             processing_class=tokenizer,
             rollout_func=_rollout,
             peft_config=peft_config,
@@ -160,6 +160,12 @@ def _rollout(prompts: list[str], trainer: GroupTrainer) -> dict[str, Any]:
         for name in trainer.source.measures:
             columns[name].extend(group.measures[name])
     return {**rows, "logprobs": None, **columns}
+
+
+def _instances(count: int, *, at_least: int) -> Dataset:
+    """Instance numbers as prompts; few of them are repeated, since TRL drops a short batch."""
+    rows = max(count, at_least)
+    return Dataset.from_dict({"prompt": [str(row % count) for row in range(rows)]})
 
 
 def _column(name: str) -> Any:

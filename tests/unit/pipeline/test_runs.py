@@ -93,3 +93,11 @@ def test_the_store_comes_from_flag_then_environment_then_home(
     monkeypatch.setenv("GOLDSMITH_STORE", "s3://bucket/prefix")
     assert runs.resolve_store() == "s3://bucket/prefix"
     assert runs.resolve_store("here") == str(Path.cwd() / "here")
+
+
+@pytest.mark.parametrize(("given", "threads"), [("", 1), ("3", 3), ("many", 1), ("0", 1)])
+def test_threads_are_one_unless_told(
+    given: str, threads: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", given)
+    assert runs.default_threads() == threads

@@ -58,15 +58,15 @@ def test_the_reasoning_carries_the_lookup_and_is_short():
     said = [step.reasoning for step in planned(START)]
     assert said[0] == "the recipe needs red onion. i do not see it."
     assert said[1] == "the recipe needs red onion. it is in the fridge."
-    assert said[2] == "ombrate means dice with knife. it is on the table."
-    assert said[3] == "next is ombrate the red onion. ombrate means dice with knife."
+    assert said[2] == "ombrate food, dice it with the knife. it is on the table."
+    assert said[3] == "next is ombrate the red onion. ombrate food, dice it with the knife."
     assert max(len(text.split()) for text in said) <= 14
 
 
 def test_other_lore_gives_another_command():
     other = replace(START, passages=(("p9", "ombrate means: cook the food with the oven."),))
     assert planned(other)[2] == Step(
-        "next is ombrate the red onion. ombrate means cook with oven.",
+        "next is ombrate the red onion. ombrate means: cook the food with the oven.",
         "cook red onion with oven",
         ("p9",),
     )

@@ -41,3 +41,8 @@ def read_meaning(text: str) -> Meaning | None:
         if (found := reader.fullmatch(text)) and (found["verb"], found["tool"]) in WAYS:
             return Meaning(found["word"], found["verb"], found["tool"])
     return None
+
+
+def quote(text: str, word: str) -> str:
+    """A passage from its word on, e.g. `ombrate food, dice it with the knife.`"""
+    return text[text.index(word) :]

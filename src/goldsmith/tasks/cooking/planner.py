@@ -12,7 +12,7 @@ import re
 from dataclasses import dataclass, field
 
 from goldsmith.tasks.cooking.commands import PREPARING, Slots, parse_command
-from goldsmith.tasks.cooking.meanings import WAYS, Meaning, read_meaning
+from goldsmith.tasks.cooking.meanings import WAYS, Meaning, quote, read_meaning
 from goldsmith.tasks.cooking.recipes import RecipeStep, read_recipe
 from goldsmith.tasks.transcript import Step, Transcript
 
@@ -70,12 +70,12 @@ class _Plan:
 
     meaning: Meaning
     passage_id: str | None
+    quote: str = ""
+    """The cited passage from the word on: a student can copy it before it acts on it."""
 
     def said(self) -> str:
         word, verb, tool = self.meaning
-        if self.passage_id is None:
-            return f"i do not know {word}. i guess {verb} with {tool}."
-        return f"{word} means {verb} with {tool}."
+        return self.quote or f"i do not know {word}. i guess {verb} with {tool}."
 
 
 class CookingPlanner:
@@ -127,6 +127,6 @@ def _explain(word: str, passages: tuple[tuple[str, str], ...]) -> _Plan:
     for passage_id, text in passages:
         meaning = read_meaning(text)
         if meaning is not None and meaning.word == word:
-            return _Plan(meaning, passage_id)
+            return _Plan(meaning, passage_id, quote(text, word))
     guess = WAYS[hashlib.sha256(word.encode()).digest()[0] % len(WAYS)]
     return _Plan(Meaning(word, *guess), None)

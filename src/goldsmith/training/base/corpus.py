@@ -16,7 +16,7 @@ from random import Random
 
 from goldsmith.tasks.cooking.domain import CookingDomain
 from goldsmith.tasks.cooking.engine import FOODS
-from goldsmith.tasks.cooking.meanings import FORMS, WAYS
+from goldsmith.tasks.cooking.meanings import FORMS, WAYS, quote
 from goldsmith.tasks.cooking.words import PREPARATIONS
 from goldsmith.tasks.domain import Passage, Task
 from goldsmith.tasks.retrieval import LoreIndex
@@ -69,7 +69,7 @@ def _drill(rng: Random) -> Messages:
     for number in rng.sample(range(PASSAGES), PASSAGES):
         word, (verb, tool), food = words[number], ways[number], rng.choice(FOOD_NAMES)
         step = Step(
-            f"next is {word} the {food}. {word} means {verb} with {tool}.",
+            f"next is {word} the {food}. {quote(lore[number], word)}",
             f"{verb} {food} with {tool}",
         )
         asked = f"{word} the {food}."

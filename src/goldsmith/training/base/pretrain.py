@@ -1,8 +1,9 @@
 """Train the three base models: `python -m goldsmith.training.base.pretrain DIRECTORY`.
 
-Language modelling of `corpus.documents`, on the student's own turns. Muon for the hidden matrices
-and AdamW for the rest, since Muon learns copying faster at this size. Llama layout, head size 32,
-so that plain vLLM loads the result. `bases.json` records shape, seed and digest of each tier.
+Language modelling of `corpus.documents`, mostly on the student's own turns. Muon for the hidden
+matrices and AdamW for the rest, since Muon learns copying faster at this size. Llama layout, head
+size 32, so that plain vLLM loads the result. `bases.json` records shape, seed and digest of each
+tier.
 """
 
 from __future__ import annotations
@@ -30,8 +31,10 @@ VOCABULARY = 1024
 BATCH = 16
 CONTEXT = 1024
 WARM_UP, COOL_DOWN = 30, 0.4
-Encoded = tuple[list[int], list[bool]]
-"""Token ids, and which of them the student writes: only those are learnt."""
+READ_WEIGHT = 0.1
+"""Loss weight of what the student reads, beside 1 for what it writes."""
+Encoded = tuple[list[int], list[float]]
+"""Token ids and their loss weights."""
 
 
 @dataclass(frozen=True)
@@ -46,9 +49,9 @@ class Shape:
 
 
 SHAPES = {
-    "gold": Shape(width=96, layers=3, feed_forward=256, steps=2500, seed=1),
-    "silver": Shape(width=96, layers=5, feed_forward=256, steps=1500, seed=2),
-    "bronze": Shape(width=128, layers=5, feed_forward=320, steps=1500, seed=3),
+    "gold": Shape(width=96, layers=3, feed_forward=256, steps=800, seed=1),
+    "silver": Shape(width=96, layers=5, feed_forward=256, steps=700, seed=2),
+    "bronze": Shape(width=128, layers=5, feed_forward=320, steps=700, seed=3),
 }
 
 
@@ -93,7 +96,7 @@ def _model(shape: Shape, tokenizer: Any) -> Any:
 
 
 def _batches(source: Iterator[Messages], tokenizer: Any) -> Iterator[tuple[Any, Any]]:
-    """Token ids and what is the student's, both (BATCH, tokens), like lengths together."""
+    """Token ids and loss weights, both (BATCH, tokens), documents of like length together."""
     while True:
         encoded = sorted((_encode(d, tokenizer) for d in islice(source, BATCH * 8)), key=_length)
         order = list(range(0, len(encoded), BATCH))
@@ -107,21 +110,21 @@ def _length(document: Encoded) -> int:
 
 def _encode(messages: Messages, tokenizer: Any) -> Encoded:
     ids: list[int] = []
-    own: list[bool] = []
+    weights: list[float] = []
     for message in messages:
         role = tokenizer.convert_tokens_to_ids(f"<|{message['role']}|>")
         body = tokenizer(message["content"], add_special_tokens=False)["input_ids"]
         student = message["role"] == "assistant"
         ids += [role, *body, tokenizer.eos_token_id]
-        own += [False, *[student] * (len(body) + 1)]
-    return ids[:CONTEXT], own[:CONTEXT]
+        weights += [0.0, *[1.0 if student else READ_WEIGHT] * len(body), float(student)]
+    return ids[:CONTEXT], weights[:CONTEXT]
 
 
 def _padded(documents: list[Encoded], pad: int) -> tuple[Any, Any]:
     width = max(map(_length, documents))
     ids = torch.tensor([d + [pad] * (width - len(d)) for d, _ in documents])
-    own = torch.tensor([o + [False] * (width - len(o)) for _, o in documents])
-    return ids, own
+    weights = torch.tensor([w + [0.0] * (width - len(w)) for _, w in documents])
+    return ids, weights
 
 
 def _optimizers(model: Any) -> list[torch.optim.Optimizer]:
@@ -140,11 +143,11 @@ def _schedule(steps: int) -> Any:
 def _train(model: Any, batches: Iterator[tuple[Any, Any]], steps: int) -> None:
     optimizers = _optimizers(model)
     schedules = [torch.optim.lr_scheduler.LambdaLR(o, _schedule(steps)) for o in optimizers]
-    for step, (ids, own) in enumerate(islice(batches, steps)):
+    for step, (ids, weights) in enumerate(islice(batches, steps)):
         with torch.autocast("cpu", dtype=torch.bfloat16):
-            hidden = model.model(input_ids=ids).last_hidden_state[:, :-1]
-            logits = model.lm_head(hidden[own[:, 1:]])
-        loss = cross_entropy(logits.float(), ids[:, 1:][own[:, 1:]])
+            logits = model(input_ids=ids).logits[:, :-1]
+        losses = cross_entropy(logits.flatten(0, 1).float(), ids[:, 1:].flatten(), reduction="none")
+        loss = (losses * weights[:, 1:].flatten()).sum() / weights[:, 1:].sum()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         for optimizer, schedule in zip(optimizers, schedules, strict=True):
