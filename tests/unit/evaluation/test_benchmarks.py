@@ -83,10 +83,13 @@ def test_the_same_seed_gives_the_same_scores_and_the_models_differ_in_luck_only(
 
 
 def test_a_win_that_the_verifier_refuses_is_no_win(bench: Prepare) -> None:
-    strict = TOY + """
+    strict = (
+        TOY
+        + """
     def outcome(self, task, actions):
         return Outcome(False, 0.0, "not by this judge")
 """
+    )
     one = bench(strict)
     suite = play(one, candidate=1 - 1e-9, live=0.5)[1]
     assert suite.wins("candidate").sum() == 0

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from goldsmith.tasks.cooking.meanings import FORMS, read_meaning
+from goldsmith.tasks.cooking.meanings import FORMS, WAYS, Meaning, explain, read_meaning
 from goldsmith.tasks.cooking.planner import CookingPlanner
 from goldsmith.tasks.transcript import Step, Transcript
 
@@ -64,9 +64,9 @@ def test_the_reasoning_carries_the_lookup_and_is_short():
 
 
 def test_other_lore_gives_another_command():
-    other = replace(START, passages=(("p9", "ombrate means: cook the food with the oven."),))
+    other = replace(START, passages=(("p9", "ombrate means: roast the food with the oven."),))
     assert planned(other)[2] == Step(
-        "next is ombrate the red onion. ombrate means: cook the food with the oven.",
+        "next is ombrate the red onion. ombrate means: roast the food with the oven.",
         "cook red onion with oven",
         ("p9",),
     )
@@ -80,9 +80,10 @@ def test_without_lore_the_planner_guesses_and_cites_nothing():
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_every_sentence_form_is_read_back(form):
-    text = form.format(word="ombrate", verb="dice", tool="knife")
-    assert read_meaning(text) == ("ombrate", "dice", "knife")
+@pytest.mark.parametrize("way", WAYS, ids=" ".join)
+def test_every_sentence_form_is_read_back(form, way):
+    meaning = Meaning("ombrate", *way)
+    assert read_meaning(explain(meaning, form=form)) == meaning
 
 
 @pytest.mark.parametrize(

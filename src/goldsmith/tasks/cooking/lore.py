@@ -15,7 +15,7 @@ from typing import Any
 
 from goldsmith.tasks.cooking import engine
 from goldsmith.tasks.cooking.distractors import distractors
-from goldsmith.tasks.cooking.meanings import FORMS, read_meaning
+from goldsmith.tasks.cooking.meanings import FORMS, WAYS, Meaning, explain, read_meaning
 from goldsmith.tasks.cooking.words import PREPARATIONS
 from goldsmith.tasks.domain import Passage
 
@@ -52,17 +52,20 @@ def wrong(passage: Passage) -> Passage:
     meaning = read_meaning(passage.text)
     if meaning is None:
         return passage
-    others = {"oven": "stove", "stove": "bbq", "bbq": "oven"}
-    cuts = {"slice": "dice", "dice": "chop", "chop": "slice"}
-    text = passage.text.replace(f"the {meaning.tool}.", f"the {others.get(meaning.tool, 'knife')}.")
-    if meaning.verb in cuts:
-        text = text.replace(f" {meaning.verb} ", f" {cuts[meaning.verb]} ")
+    number = WAYS.index((meaning.verb, meaning.tool))
+    verb, tool = WAYS[
+        number - 1 if number % 3 else number + 2
+    ]  # another of the three cooks or cuts
+    false = meaning._replace(verb=verb, tool=tool)
+    form = next(form for form in FORMS if explain(meaning, form=form) == passage.text)
+    text = explain(false, form=form)
     return replace(passage, text=text)
 
 
 def _preparations() -> Iterator[tuple[str, str, str]]:
     for index, prep in enumerate(PREPARATIONS):
-        text = FORMS[index % len(FORMS)].format(word=prep.word, verb=prep.verb, tool=prep.tool)
+        meaning = Meaning(prep.word, prep.verb, prep.tool)
+        text = explain(meaning, form=FORMS[index % len(FORMS)])
         yield "preparation", "preparation", text
 
 

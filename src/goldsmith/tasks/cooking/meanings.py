@@ -12,10 +12,12 @@ from typing import NamedTuple
 from goldsmith.tasks.cooking.words import COOK_TOOLS, CUT_VERBS
 
 FORMS = (
-    "to {word} food, {verb} it with the {tool}.",
-    "{word} means: {verb} the food with the {tool}.",
-    "if a recipe says {word}, {verb} it with the {tool}.",
+    "to {word} food, {said} it with the {tool}.",
+    "{word} means: {said} the food with the {tool}.",
+    "if a recipe says {word}, {said} it with the {tool}.",
 )
+SAID = {"oven": "roast", "stove": "fry", "bbq": "grill"}
+"""What a sentence says for `cook` with a tool; a cut is said as the command says it."""
 WAYS = tuple(
     [("cook", tool) for tool in COOK_TOOLS.values()]
     + [(verb, "knife") for verb in CUT_VERBS.values()]
@@ -35,11 +37,19 @@ class Meaning(NamedTuple):
     tool: str
 
 
+def explain(meaning: Meaning, *, form: str) -> str:
+    """A sentence of the lore that says what a word means."""
+    word, verb, tool = meaning
+    return form.format(word=word, said=SAID.get(tool, verb), tool=tool)
+
+
 def read_meaning(text: str) -> Meaning | None:
     """What a passage says about a preparation word; None if it explains none."""
     for reader in _READERS:
-        if (found := reader.fullmatch(text)) and (found["verb"], found["tool"]) in WAYS:
-            return Meaning(found["word"], found["verb"], found["tool"])
+        if found := reader.fullmatch(text):
+            for verb, tool in WAYS:
+                if (found["said"], found["tool"]) == (SAID.get(tool, verb), tool):
+                    return Meaning(found["word"], verb, tool)
     return None
 
 

@@ -16,7 +16,7 @@ from random import Random
 
 from goldsmith.tasks.cooking.domain import CookingDomain
 from goldsmith.tasks.cooking.engine import FOODS
-from goldsmith.tasks.cooking.meanings import FORMS, WAYS, quote
+from goldsmith.tasks.cooking.meanings import FORMS, WAYS, Meaning, explain, quote
 from goldsmith.tasks.cooking.words import PREPARATIONS
 from goldsmith.tasks.domain import Passage, Task
 from goldsmith.tasks.retrieval import LoreIndex
@@ -62,7 +62,7 @@ def _drill(rng: Random) -> Messages:
     words = rng.sample(WORDS, PASSAGES)
     ways = [rng.choice(WAYS) for _ in words]
     lore = [
-        rng.choice(FORMS).format(word=word, verb=verb, tool=tool)
+        explain(Meaning(word, verb, tool), form=rng.choice(FORMS))
         for word, (verb, tool) in zip(words, ways, strict=True)
     ]
     messages: Messages = []
