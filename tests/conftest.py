@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Iterator
 
 import pytest
 
 
-@pytest.fixture(autouse=True)
-def _own_signing_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A signing key of the test's own, made when it is first needed."""
-    monkeypatch.setenv("GOLDSMITH_SIGNING_KEY", str(tmp_path / "signing.pem"))
+@pytest.fixture(scope="session", autouse=True)
+def _own_signing_key(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """A signing key of the tests' own, made when it is first needed."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GOLDSMITH_SIGNING_KEY", str(tmp_path_factory.mktemp("key") / "signing.pem"))
+        yield

@@ -37,7 +37,7 @@ def read_run_manifest(store: ObjectStore, run_id: str) -> dict[str, Any] | None:
         document = unseal(store.get(key), key=f"{store.url}/{key}")
     except NotFoundError:
         return None
-    steps = document["steps"]
+    steps = document.get("steps", {})
     return {**document, "steps": {name: steps[name] for name in STEPS if name in steps}}
 
 

@@ -3,9 +3,9 @@
 In every document the preparation words and the foods are swapped by a fresh random permutation, in
 recipe, lore, thoughts and commands alike. So a base learns to read the lore in front of it, knows
 every word as a word, and learns nothing of the true mapping, of the held-out words' meanings or of
-the foods of a split. Games are training games of the levels in `LEVELS`; the hard level, which the
-quality gate's target suite plays, is not among them. Half of the documents are drills: a lore of
-random meanings and one lookup after the other, since games alone hold two lookups a document.
+the foods of a split. Games are training games of the levels in `LEVELS`; the hard level is not
+among them. Half of the documents are drills: a lore of random meanings and one lookup after the
+other, since games alone hold two lookups a document.
 """
 
 from __future__ import annotations
