@@ -72,6 +72,8 @@ def execute(
             with attempt:
                 _follow(attempt, watch, lease=lease, listener=listener)
         except BaseException as error:
+            for line in attempt.new_lines():  # a step may have started since the last look
+                watch.note(line)
             status = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
             _write_down(store, run, watch, status=status, cause=explain(error), started=started)
             raise
