@@ -104,7 +104,7 @@ class SRLConfig(Section):
     max_new_tokens: PositiveInt = 48
     filter_epsilon: float = Field(default=0.05, ge=0)
     """Groups whose reward std is not above this are dead and are refilled."""
-    refill_rounds: int = Field(default=2, ge=0)
+    refill_rounds: int = Field(default=4, ge=0)
     malformed_reward: float = Field(default=-0.2, ge=-1, le=0)
     kl_target: float | None = None
     """Nats a token; None: no KL."""
@@ -155,8 +155,8 @@ class EvaluateConfig(Section):
     """Candidate and live model on the same games."""
 
     suites: tuple[SuiteConfig, ...] = (
-        SuiteConfig(name="medium", level="medium", games=200, role="target"),
-        SuiteConfig(name="hard", level="hard", games=100, role="regression", margin=0.12),
+        SuiteConfig(name="hard", level="hard", games=200, role="target"),
+        SuiteConfig(name="medium", level="medium", games=100, role="regression", margin=0.12),
         SuiteConfig(name="easy", level="easy", games=100, role="regression", margin=0.12),
     )
     samples: PositiveInt = 8

@@ -45,7 +45,7 @@ def html(tmp_path_factory: pytest.TempPathFactory) -> str:
     "fact",
     [
         pytest.param("Promoted", id="verdict"),
-        pytest.param("target suite medium: +", id="reason"),
+        pytest.param("target suite hard: +", id="reason"),
         pytest.param("It is live as gold version v-3f9c2a71d0be", id="version"),
         pytest.param("Identical model passes", id="power"),
         pytest.param("words: unseen", id="words"),
