@@ -21,7 +21,7 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from goldsmith.training.base.tokenizer import train_tokenizer
 
     directory = tmp_path_factory.mktemp("tiny")
-    tokenizer: Any = train_tokenizer([TEXT] * 4, size=320)
+    tokenizer: Any = train_tokenizer([TEXT] * 4, size=320, names=())
     torch.manual_seed(0)
     config = LlamaConfig(
         vocab_size=320,

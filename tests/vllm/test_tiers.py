@@ -83,7 +83,7 @@ def post(url: str, body: dict[str, Any]) -> Any:
 
 
 def chat(url: str, model: str) -> str:
-    prompt = "make the meal.\nrecipe: carrot.\nombrate the carrot. prepare and eat the meal."
+    prompt = "make the meal.\nrecipe: carrot.\nsteps: ombrate the carrot. prepare and eat the meal."
     body = {
         "model": model,
         "messages": [{"role": "user", "content": prompt}],

@@ -1,8 +1,8 @@
-"""SRL rewards of one action against the expert's (arXiv 2510.25992, section 3; srl.md section 1).
+"""SRL rewards of one action against the expert's (arXiv 2510.25992, section 3).
 
 `paper`: difflib's ratio of the two texts, -1 if the step is malformed. It rewards wording: the
-wrong appliance, which loses the game, scores 0.94. `ours`: 1 if the action is the expert's or
-brings the task forward, else the share of right slots, and 0 if it is not admissible.
+wrong appliance, which loses the game, scores 0.94. `ours`: 1 if the action is the expert's, less if
+it is another that brings the task forward, else the share of right slots; 0 if not admissible.
 """
 
 from __future__ import annotations
@@ -22,13 +22,21 @@ def difflib_reward(action: str | None, expert: str, *, autojunk: bool = True) ->
     return SequenceMatcher(None, action, expert, autojunk=autojunk).ratio()
 
 
-def slot_reward(*, legal: bool, progressed: bool, slots: float) -> float:
-    """1 if the action brought the task forward, 0 if inadmissible, else its slots, at most 0.5.
+PROGRESSED = 0.7
+"""Below the expert's own action: what follows another one is off the expert's path, where no SRL
+instance ever leads; at 1 students came to prepare one food before they had fetched the other, and
+lost every hard game."""
+MOST_WRONG = 0.5
 
-    `slots` is `Domain.same_action`: 1 means that it is the expert's own action.
+
+def slot_reward(*, legal: bool, progressed: bool, slots: float) -> float:
+    """1 for the expert's action, 0.7 for another that brings the task forward, 0 if inadmissible.
+
+    Else the share of its slots that are right, at most 0.5. `slots` is `Domain.same_action`: 1
+    means that it is the expert's own action.
     """
     if not legal:
         return 0.0
-    if progressed or slots >= 1.0:
+    if slots >= 1.0:
         return 1.0
-    return min(slots, 0.5)
+    return PROGRESSED if progressed else min(slots, MOST_WRONG)

@@ -1,4 +1,4 @@
-"""RLVR's reward: 1 if the verifier says the task is solved, else 0 (environments.md section 2)."""
+"""RLVR's reward: 1 if the verifier says the task is solved, else 0."""
 
 from __future__ import annotations
 

@@ -4,7 +4,7 @@ from goldsmith.collaboration.lore_retriever import LoreRetriever
 from goldsmith.tasks.domain import Passage
 
 TEXTS = {
-    "p1": "to glaisten food, roast it with the oven.",
+    "p1": "to glaisten, roast the food with the oven.",
     "p2": "my aunt would glaisten each monday.",
     "p3": "if a recipe says ombrate, dice it with the knife.",
     "p4": "they ombrate the carrot at the feast of holm.",

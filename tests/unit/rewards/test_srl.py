@@ -20,7 +20,7 @@ def test_difflib_reward_is_the_papers(action: str | None, expert: str, reward: f
 
 
 def test_difflib_rates_the_wrong_appliance_almost_perfect() -> None:
-    """Why `ours` exists (environments.md section 3)."""
+    """Why `ours` exists: the wrong appliance loses the game."""
     wrong = difflib_reward("cook red onion with stove", "cook red onion with oven")
     assert 0.85 < wrong < 1.0
 
@@ -42,7 +42,8 @@ def test_autojunk_makes_a_cliff_at_two_hundred_characters() -> None:
     ("legal", "progressed", "slots", "reward"),
     [
         pytest.param(False, False, 1.0, 0.0, id="the expert's words where they are inadmissible"),
-        pytest.param(True, True, 0.2, 1.0, id="another order that also brings it forward"),
+        pytest.param(True, True, 0.2, 0.7, id="another order that also brings it forward"),
+        pytest.param(True, True, 1.0, 1.0, id="the expert's action brings it forward"),
         pytest.param(True, False, 1.0, 1.0, id="the expert's action"),
         pytest.param(True, False, 0.9, 0.5, id="one wrong slot is capped"),
         pytest.param(True, False, 0.0, 0.0, id="another verb"),

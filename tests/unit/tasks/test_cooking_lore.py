@@ -67,10 +67,10 @@ def test_wrong_lore_explains_every_word_wrongly():
         assert wrong is None or (wrong.word == meant.word and wrong != meant)
 
 
-def test_the_first_search_finds_most_but_not_all():
+def test_the_first_search_finds_what_a_hard_task_needs():
     index, tasks = LoreIndex(PACK), DOMAIN.tasks("hard", "train", 24)
     full = [
         DOMAIN.gold_passages(task) <= {p.passage_id for p in index.gather(DOMAIN.queries(task), 8)}
         for task in tasks
     ]
-    assert 0.6 <= sum(full) / len(full) < 1.0
+    assert sum(full) / len(full) >= 0.95

@@ -11,15 +11,18 @@ from goldsmith.tasks.cooking.planner import CookingPlanner
 from goldsmith.tasks.transcript import Step, Transcript
 
 START = Transcript(
-    prompt="make the meal.\nrecipe: red onion.\nombrate the red onion. prepare and eat the meal.",
+    prompt=(
+        "make the meal.\nrecipe: red onion.\n"
+        "steps: ombrate the red onion. prepare and eat the meal."
+    ),
     passages=(
         ("p1", "nobody likes to ombrate."),
-        ("p2", "to ombrate food, dice it with the knife."),
+        ("p2", "to ombrate, dice the food with the knife."),
     ),
-    first_observation="the fridge is closed. the table holds knife. you carry nothing.",
+    first_observation="the fridge is closed. knife on table. you carry nothing.",
 )
 PLAY = [
-    ("open fridge", "you opened the fridge. it holds milk, red onion."),
+    ("open fridge", "you opened the fridge. milk in fridge. red onion in fridge."),
     ("take red onion from fridge", "you took the red onion from the fridge."),
     ("take knife from table", "you took the knife from the table."),
     ("dice red onion with knife", "the red onion is diced."),
@@ -56,17 +59,21 @@ def test_only_the_cutting_step_cites_and_it_cites_what_explains_the_word():
 
 def test_the_reasoning_carries_the_lookup_and_is_short():
     said = [step.reasoning for step in planned(START)]
-    assert said[0] == "the recipe needs red onion. i do not see it."
-    assert said[1] == "the recipe needs red onion. it is in the fridge."
-    assert said[2] == "ombrate food, dice it with the knife. it is on the table."
-    assert said[3] == "next is ombrate the red onion. ombrate food, dice it with the knife."
-    assert max(len(text.split()) for text in said) <= 14
+    lookup = "next is ombrate the red onion. ombrate, dice the food with the knife."
+    assert said == [
+        "i need red onion. i do not see it.",
+        "i need red onion. red onion in fridge.",
+        f"{lookup} i need knife. knife on table.",
+        lookup,
+        "done: ombrate the red onion. prepare and eat the meal.",
+        "the meal is ready.",
+    ]
 
 
 def test_other_lore_gives_another_command():
-    other = replace(START, passages=(("p9", "ombrate means: roast the food with the oven."),))
+    other = replace(START, passages=(("p9", "ombrate: roast the food with the oven."),))
     assert planned(other)[2] == Step(
-        "next is ombrate the red onion. ombrate means: roast the food with the oven.",
+        "next is ombrate the red onion. ombrate: roast the food with the oven.",
         "cook red onion with oven",
         ("p9",),
     )
@@ -89,10 +96,10 @@ def test_every_sentence_form_is_read_back(form, way):
 @pytest.mark.parametrize(
     "text",
     [
-        pytest.param("to ombrate food, eat it with the knife.", id="no-such-verb"),
-        pytest.param("to ombrate food, dice it with the oven.", id="no-such-pair"),
-        pytest.param("they say: to ombrate food, dice it with the knife.", id="hearsay"),
-        pytest.param("to ombrate food, dice it with the knife. or not.", id="more-text"),
+        pytest.param("to ombrate, eat the food with the knife.", id="no-such-verb"),
+        pytest.param("to ombrate, dice the food with the oven.", id="no-such-pair"),
+        pytest.param("they say: to ombrate, dice the food with the knife.", id="hearsay"),
+        pytest.param("to ombrate, dice the food with the knife. or not.", id="more-text"),
         pytest.param("", id="empty"),
     ],
 )

@@ -76,7 +76,8 @@ class CookingDomain(Domain):
 
     def queries(self, task: Task) -> list[str]:
         """What the words of the recipe mean; its foods would only find gossip about food."""
-        return [f"what does it mean in a recipe to {', '.join(read_recipe(task.prompt).words)}"]
+        words = ", ".join(read_recipe(task.prompt).words)
+        return [f"with what do i {words}"]
 
     def same_action(self, action: str, expert: str) -> float:
         """The slot reward."""

@@ -12,8 +12,8 @@ from typing import NamedTuple
 from goldsmith.tasks.cooking.words import COOK_TOOLS, CUT_VERBS
 
 FORMS = (
-    "to {word} food, {said} it with the {tool}.",
-    "{word} means: {said} the food with the {tool}.",
+    "to {word}, {said} the food with the {tool}.",
+    "{word}: {said} the food with the {tool}.",
     "if a recipe says {word}, {said} it with the {tool}.",
 )
 SAID = {"oven": "roast", "stove": "fry", "bbq": "grill"}
@@ -54,5 +54,5 @@ def read_meaning(text: str) -> Meaning | None:
 
 
 def quote(text: str, word: str) -> str:
-    """A passage from its word on, e.g. `ombrate food, dice it with the knife.`"""
+    """A passage from its word on, e.g. `ombrate, dice the food with the knife.`"""
     return text[text.index(word) :]

@@ -16,12 +16,11 @@ from goldsmith.tasks.cooking.meanings import WAYS, Meaning, quote, read_meaning
 from goldsmith.tasks.cooking.recipes import RecipeStep, read_recipe
 from goldsmith.tasks.transcript import Step, Transcript
 
-_HOLDS = re.compile(r"the (\w+) holds ([^.]+)\.")
-_OPENED = re.compile(r"you opened the (\w+)\. it holds ([^.]+)\.")
+_IS_AT = re.compile(r"([^.]+) (in|on) (\w+)\.")
+_OPENED = re.compile(r"you opened the (\w+)\.")
 _TOOK = re.compile(r"you took the (.+) from the (\w+)\.")
 _CLOSED = re.compile(r"the (\w+) is closed\.")
 _CARRY = re.compile(r"you carry ([^.]+)\.")
-_ON = ("counter", "table", "stove", "floor")
 
 
 @dataclass
@@ -30,6 +29,8 @@ class Knowledge:
 
     places: dict[str, str] = field(default_factory=dict)
     """Thing as it was named to the place where it was last seen; `you` if carried."""
+    sights: dict[str, str] = field(default_factory=dict)
+    """Thing to the sentence that said where it is."""
     closed: list[str] = field(default_factory=list)
     done: list[Slots] = field(default_factory=list)
     """Cooking and cutting that worked."""
@@ -37,13 +38,14 @@ class Knowledge:
 
     def see(self, action: str, text: str) -> None:
         """Take in one observation and the command that led to it."""
-        for place, things in [*_HOLDS.findall(text), *_OPENED.findall(text)]:
-            self.places |= dict.fromkeys(things.split(", "), place)
+        for thing, at, place in _IS_AT.findall(text):
+            self.places[thing.strip()] = place
+            self.sights[thing.strip()] = f"{thing.strip()} {at} {place}."
         for things in _CARRY.findall(text):
             self.places |= dict.fromkeys(things.split(", "), "you")
         for place in _CLOSED.findall(text):
             self.closed.append(place)
-        for place, _ in _OPENED.findall(text):
+        for place in _OPENED.findall(text):
             self.closed = [other for other in self.closed if other != place]
         slots = parse_command(action)
         if _TOOK.match(text) and slots:
@@ -92,30 +94,33 @@ class CookingPlanner:
             return Step("the meal is ready.", "eat meal")
         for food in recipe.foods:
             if known.where(food) != "you":
-                return _fetch(food, known, f"the recipe needs {food}.")
+                return _fetch(food, known)
+        so_far = ""
         for step in recipe.steps:
             plan = _explain(step.word, transcript.passages)
             if not _is_done(step, plan, known):
-                return _prepare(step, plan, known)
-        return Step("every step is done.", "prepare meal")
+                return _prepare(step, plan, known, so_far)
+            so_far = f"done: {step.word} the {step.food}. "
+        return Step(f"{so_far}prepare and eat the meal.", "prepare meal")
 
 
-def _fetch(thing: str, known: Knowledge, why: str) -> Step:
-    place = known.where(thing)
-    if place is not None:
-        at = f"it is {'on' if place in _ON else 'in'} the {place}."
-        return Step(f"{why} {at}", f"take {thing} from {place}")
+def _fetch(thing: str, known: Knowledge, why: str = "") -> Step:
+    """Take a thing from where it was seen, else look for it."""
+    need = f"{why}i need {thing}."
+    if seen := known.named(thing):
+        return Step(f"{need} {known.sights[seen]}", f"take {thing} from {known.places[seen]}")
     if known.closed:
-        return Step(f"{why} i do not see it.", f"open {known.closed[0]}")
-    return Step(f"{why} i can not find it.", "look")
+        return Step(f"{need} i do not see it.", f"open {known.closed[0]}")
+    return Step(f"{need} i can not find it.", "look")
 
 
-def _prepare(step: RecipeStep, plan: _Plan, known: Knowledge) -> Step:
+def _prepare(step: RecipeStep, plan: _Plan, known: Knowledge, so_far: str) -> Step:
+    """Do one step of the recipe; `so_far` says which one was done last."""
     _, verb, tool = plan.meaning
+    reasoning = f"{so_far}next is {step.word} the {step.food}. {plan.said()}"
     if tool == "knife" and known.where("knife") != "you":
-        return _fetch("knife", known, plan.said())
+        return _fetch("knife", known, f"{reasoning} ")
     citations = () if plan.passage_id is None else (plan.passage_id,)
-    reasoning = f"next is {step.word} the {step.food}. {plan.said()}"
     return Step(reasoning, f"{verb} {step.food} with {tool}", citations)
 
 

@@ -9,7 +9,7 @@ from random import Random
 
 from goldsmith.tasks.cooking.words import COOK_TOOLS, CUT_VERBS, words_for
 
-_PROMPT = re.compile(r"make the meal\.\nrecipe: (?P<foods>[^.\n]+)\.\n(?P<steps>[^\n]+)")
+_PROMPT = re.compile(r"make the meal\.\nrecipe: (?P<foods>[^.\n]+)\.\nsteps: (?P<steps>[^\n]+)")
 _STEP = re.compile(r"(\w+) the ([^.]+)\.")
 _ENDING = "prepare and eat the meal."
 
@@ -39,9 +39,9 @@ class Recipe:
         return " ".join(f"{step.word} the {step.food}." for step in self.steps)
 
     def prompt(self) -> str:
-        """What the player is told."""
+        """What the player is told; no name begins a line, where its tokens would be others."""
         foods = ", ".join(self.foods)
-        return f"make the meal.\nrecipe: {foods}.\n{self.steps_text()} {_ENDING}"
+        return f"make the meal.\nrecipe: {foods}.\nsteps: {self.steps_text()} {_ENDING}"
 
 
 def write_recipe(

@@ -50,20 +50,22 @@ class Scene:
         """A thing with its preparation in front, e.g. `roasted diced red onion`."""
         return " ".join((*self.states.get(name, ()), name))
 
-    def listed(self, holder: str) -> str:
-        """What is in one place, as a list; empty if nothing is."""
-        return ", ".join(self.named(name) for name in self.contents.get(holder, ()))
+    def carried(self) -> str:
+        """What the player carries, as a list."""
+        return ", ".join(self.named(name) for name in self.contents.get("you", ())) or "nothing"
+
+    def at(self, place: str) -> list[str]:
+        """A sentence for each thing in one place: a small student can copy it as it stands."""
+        where = f"{'in' if place in CONTAINERS else 'on'} {place}"
+        return [f"{self.named(name)} {where}." for name in self.contents.get(place, ())]
 
     def look(self) -> str:
-        """The whole room in a few sentences; places that hold nothing are left out."""
+        """The whole room in short sentences; places that hold nothing are left out."""
         sentences = [f"the {place} is closed." for place in CONTAINERS if place in self.closed]
-        for place in (*CONTAINERS, *SUPPORTERS):
-            if place not in self.closed and self.listed(place):
-                sentences.append(f"the {place} holds {self.listed(place)}.")
-        if self.listed("floor"):
-            sentences.append(f"the floor holds {self.listed('floor')}.")
-        sentences.append(f"you carry {self.listed('you') or 'nothing'}.")
-        return " ".join(sentences)
+        for place in (*CONTAINERS, *SUPPORTERS, "floor"):
+            if place not in self.closed:
+                sentences += self.at(place)
+        return " ".join([*sentences, f"you carry {self.carried()}."])
 
 
 def _said_order(state: str) -> tuple[bool, bool, str]:
@@ -78,8 +80,7 @@ def feedback(command: str, before: Scene, after: Scene) -> str:
         case "take":
             return f"you took the {thing} from the {place or 'floor'}."
         case "open":
-            held = after.listed(rest)
-            return f"you opened the {rest}. it holds {held or 'nothing'}."
+            return " ".join([f"you opened the {rest}.", *(after.at(rest) or ["it is empty."])])
         case "close":
             return f"you closed the {rest}."
         case "cook" | "slice" | "dice" | "chop":
@@ -96,12 +97,12 @@ def feedback(command: str, before: Scene, after: Scene) -> str:
         case "examine" if rest in (*CONTAINERS, *SUPPORTERS):
             if rest in after.closed:
                 return f"the {rest} is closed."
-            return f"the {rest} holds {after.listed(rest) or 'nothing'}."
+            return " ".join(after.at(rest)) or f"the {rest} is empty."
         case "examine":
             said = " ".join(after.states.get(rest, ()))
             return f"the {rest} is {said}." if said else f"nothing special about the {rest}."
         case "inventory":
-            return f"you carry {after.listed('you') or 'nothing'}."
+            return f"you carry {after.carried()}."
         case _:
             return after.look()
 

@@ -3,20 +3,22 @@
 In every document the preparation words and the foods are swapped by a fresh random permutation, in
 recipe, lore, thoughts and commands alike. So a base learns to read the lore in front of it, knows
 every word as a word, and learns nothing of the true mapping, of the held-out words' meanings or of
-the foods of a split. Games are training games of the levels in `LEVELS`; the hard level is not
-among them. Half of the documents are drills: a lore of random meanings and one lookup after the
-other, since games alone hold two lookups a document.
+the foods of a split. Games are training games of the levels in `LEVELS`, few of them hard. Half of
+the documents are drills: a lore of random meanings and one lookup after the other, since games
+alone hold a few lookups a document.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
+from functools import cache
 from random import Random
 
 from goldsmith.tasks.cooking.domain import CookingDomain
 from goldsmith.tasks.cooking.engine import FOODS
-from goldsmith.tasks.cooking.meanings import FORMS, WAYS, Meaning, explain, quote
+from goldsmith.tasks.cooking.meanings import FORMS, WAYS, Meaning, explain, quote, read_meaning
+from goldsmith.tasks.cooking.recipes import read_recipe
 from goldsmith.tasks.cooking.words import PREPARATIONS
 from goldsmith.tasks.domain import Passage, Task
 from goldsmith.tasks.retrieval import LoreIndex
@@ -24,7 +26,7 @@ from goldsmith.tasks.transcript import Step, Transcript, render_step
 
 Messages = list[dict[str, str]]
 
-LEVELS = {"easy": 500, "medium": 160}
+LEVELS = {"easy": 360, "medium": 240, "hard": 100}
 """Games per level."""
 SEED = 1_000_003
 """Of the task lists: far from the seeds of runs, so that a run's training games are new."""
@@ -58,21 +60,20 @@ def documents(games: Sequence[Transcript], rng: Random) -> Iterator[Messages]:
 
 
 def _drill(rng: Random) -> Messages:
-    """A lore of random meanings, then a lookup of each of its words in B's own phrases."""
-    words = rng.sample(WORDS, PASSAGES)
-    ways = [rng.choice(WAYS) for _ in words]
-    lore = [
-        explain(Meaning(word, verb, tool), form=rng.choice(FORMS))
-        for word, (verb, tool) in zip(words, ways, strict=True)
-    ]
+    """A lore of random meanings and other passages, then a lookup of each word in B's words."""
+    words = rng.sample(WORDS, rng.randint(3, PASSAGES))
+    ways = {word: rng.choice(WAYS) for word in words}
+    told = {word: explain(Meaning(word, *ways[word]), form=rng.choice(FORMS)) for word in words}
+    others = [_other(words, rng) for _ in range(PASSAGES - len(words))]
+    lore = rng.sample([*told.values(), *others], PASSAGES)
     messages: Messages = []
-    for number in rng.sample(range(PASSAGES), PASSAGES):
-        word, (verb, tool), food = words[number], ways[number], rng.choice(FOOD_NAMES)
+    for word in rng.sample(words, len(words)):
+        (verb, tool), food = ways[word], rng.choice(FOOD_NAMES)
         step = Step(
-            f"next is {word} the {food}. {quote(lore[number], word)}",
+            f"next is {word} the {food}. {quote(told[word], word)}",
             f"{verb} {food} with {tool}",
         )
-        asked = f"{word} the {food}."
+        asked = f"steps: {word} the {food}."
         if not messages:
             asked = "\n".join(["Lore:", *(f"- {text}" for text in lore), asked])
         messages.append({"role": "user", "content": asked})
@@ -80,14 +81,32 @@ def _drill(rng: Random) -> Messages:
     return messages
 
 
+def _other(words: Sequence[str], rng: Random) -> str:
+    """A passage that explains none of the words: gossip about one, or anything in the pack."""
+    word = rng.choice([*words, ""])
+    return rng.choice([text for text in _silent() if word in text.split()] or _silent())
+
+
+@cache
+def _silent() -> list[str]:
+    """The texts of the pack that explain no word."""
+    return [p.text for p in CookingDomain().lore() if read_meaning(p.text) is None]
+
+
 def _passages(domain: CookingDomain, index: LoreIndex, task: Task) -> list[Passage]:
-    """What is needed and what else a search finds, shuffled."""
+    """What is needed and what a good, a poor or a blind search finds besides, shuffled.
+
+    A base that only ever read one kind of company for the needed passages was lost in another.
+    """
+    rng = Random(task.task_id)
     gold = domain.gold_passages(task)
-    found = [p for query in domain.queries(task) for p, _ in index.search(query, PASSAGES)]
+    words = ", ".join(read_recipe(task.prompt).words)
+    query = rng.choice([*domain.queries(task), f"what does it mean in a recipe to {words}", ""])
+    found = [p for p, _ in index.search(query, PASSAGES)] or rng.sample(domain.lore(), PASSAGES)
     needed = [p for p in domain.lore() if p.passage_id in gold]
     others = [p for p in found if p.passage_id not in gold]
     chosen = [*needed, *others[: PASSAGES - len(needed)]]
-    Random(task.task_id).shuffle(chosen)
+    rng.shuffle(chosen)
     return chosen
 
 

@@ -22,7 +22,7 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from goldsmith.store.directories import digest_directory
-from goldsmith.training.base.corpus import Messages, documents, transcripts
+from goldsmith.training.base.corpus import FOOD_NAMES, Messages, documents, transcripts
 from goldsmith.training.base.tokenizer import train_tokenizer
 
 log = logging.getLogger(__name__)
@@ -49,9 +49,9 @@ class Shape:
 
 
 SHAPES = {
-    "gold": Shape(width=96, layers=3, feed_forward=256, steps=800, seed=1),
-    "silver": Shape(width=96, layers=5, feed_forward=256, steps=700, seed=2),
-    "bronze": Shape(width=128, layers=5, feed_forward=320, steps=700, seed=3),
+    "gold": Shape(width=128, layers=3, feed_forward=320, steps=1800, seed=1),
+    "silver": Shape(width=128, layers=4, feed_forward=320, steps=1100, seed=2),
+    "bronze": Shape(width=160, layers=5, feed_forward=384, steps=900, seed=3),
 }
 
 
@@ -65,7 +65,7 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     games = transcripts()
     texts = [m["content"] for doc in islice(documents(games, Random(0)), 3000) for m in doc]
-    tokenizer = train_tokenizer(texts, size=VOCABULARY)
+    tokenizer = train_tokenizer(texts, size=VOCABULARY, names=FOOD_NAMES)
     for tier in arguments.tier or SHAPES:
         shape = SHAPES[tier]
         model = _model(shape, tokenizer)
@@ -164,7 +164,11 @@ def _save(model: Any, tokenizer: Any, directory: Path, shape: Shape) -> None:
     tokenizer.save_pretrained(directory)
     record = directory.parent / "bases.json"
     known = json.loads(record.read_text(encoding="utf-8")) if record.exists() else {}
-    known[directory.name] = {**asdict(shape), "digest": digest_directory(directory)}
+    known[directory.name] = {
+        **asdict(shape),
+        "threads": torch.get_num_threads(),
+        "digest": digest_directory(directory),
+    }
     record.write_text(json.dumps(known, indent=2, sort_keys=True) + "\n", encoding="utf-8")
     log.info("%s: %s", directory.name, known[directory.name])
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
@@ -16,8 +16,13 @@ CHAT_TEMPLATE = (
 )
 
 
-def train_tokenizer(texts: Iterable[str], *, size: int) -> Any:
-    """A `transformers` fast tokenizer of `size` tokens, chat template included."""
+def train_tokenizer(texts: Iterable[str], *, size: int, names: Sequence[str]) -> Any:
+    """A `transformers` fast tokenizer of `size` tokens, chat template included.
+
+    A name of several words (`red hot pepper`) is one token with the space before it: a small model
+    then copies it as one thing and does not mix it up with its neighbours.
+    """
+    phrases = [f" {name}" for name in names if " " in name]
     from transformers import PreTrainedTokenizerFast
 
     tokenizer = Tokenizer(models.BPE())
@@ -28,13 +33,13 @@ def train_tokenizer(texts: Iterable[str], *, size: int) -> Any:
     tokenizer.train_from_iterator(
         texts,
         trainers.BpeTrainer(
-            vocab_size=size - len(THOUGHT),
+            vocab_size=size - len(THOUGHT) - len(phrases),
             special_tokens=[PAD, END, *ROLES],
             initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
             show_progress=False,
         ),
     )
-    tokenizer.add_tokens(list(THOUGHT))  # ordinary tokens: they are part of a step's text
+    tokenizer.add_tokens([*THOUGHT, *phrases])  # ordinary tokens: they are part of a step's text
     return PreTrainedTokenizerFast(
         tokenizer_object=tokenizer,
         eos_token=END,
