@@ -1,0 +1,1 @@
+"""How the images are made: a Dockerfile each, and the two programs behind `make`."""
