@@ -15,16 +15,19 @@ from components.validate_data.component import validate_data as validate_data_st
 @dsl.pipeline(name="train-tier")
 def train_tier(
     run: dict,
-    collaborate: dict,
-    validate_data: dict,
-    srl: dict,
-    rlvr: dict,
-    evaluate: dict,
-    quality_gate: dict,
-    register: dict,
-    roll_out: dict,
+    collaborate: dict = {},  # noqa: B006  KFP reads the literal, nobody changes it
+    validate_data: dict = {},  # noqa: B006  KFP reads the literal, nobody changes it
+    srl: dict = {},  # noqa: B006  KFP reads the literal, nobody changes it
+    rlvr: dict = {},  # noqa: B006  KFP reads the literal, nobody changes it
+    evaluate: dict = {},  # noqa: B006  KFP reads the literal, nobody changes it
+    quality_gate: dict = {},  # noqa: B006  KFP reads the literal, nobody changes it
+    register: dict = {},  # noqa: B006  KFP reads the literal, nobody changes it
+    roll_out: dict = {},  # noqa: B006  KFP reads the literal, nobody changes it
 ) -> None:
-    """Teach, train in two stages, judge, keep, and make live what was promoted."""
+    """Teach, train in two stages, judge, keep, and make live what was promoted.
+
+    A section that is left empty is the one of the run's profile.
+    """
     written = collaborate_step(run=run, config=collaborate)
     dataset = validate_data_step(run=run, config=validate_data, dataset=written.output)
     stage_1 = train_srl(run=run, config=srl, dataset=dataset.output)

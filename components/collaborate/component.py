@@ -10,17 +10,15 @@ def collaborate(run: dict, config: dict) -> str:
     """Write expert trajectories with retriever A, planner B and verifier C.
 
     Args:
-        run: The run that the step belongs to (`RunContext`).
-        config: Section `collaborate` of the run's configuration.
+        run: The run (`RunContext`); what it leaves out comes from its profile.
+        config: Section `collaborate` of the run's configuration; empty: the profile's.
 
     Returns:
         The data set, `datasets/<name>/<digest>`.
     """
     from goldsmith.pipeline.step import step
 
-    with step("collaborate"):
+    with step("collaborate", run) as this:
         from goldsmith.collaboration import orchestrator
-        from goldsmith.config.run import CollaborateConfig, RunContext
 
-        context, section = RunContext.model_validate(run), CollaborateConfig.model_validate(config)
-        return orchestrator.collaborate(context, section)
+        return orchestrator.collaborate(this.run, this.section(config))

@@ -5,13 +5,13 @@ from kfp import dsl
 from components import images
 
 
-@dsl.component(base_image=images.TRAINER, install_kfp_package=False)
+@dsl.component(base_image=images.TORCH, install_kfp_package=False)
 def evaluate(run: dict, config: dict, model: str) -> str:
     """Score the candidate and the live model on the same games.
 
     Args:
-        run: The run that the step belongs to (`RunContext`).
-        config: Section `evaluate` of the run's configuration.
+        run: The run (`RunContext`); what it leaves out comes from its profile.
+        config: Section `evaluate` of the run's configuration; empty: the profile's.
         model: The candidate.
 
     Returns:
@@ -19,9 +19,7 @@ def evaluate(run: dict, config: dict, model: str) -> str:
     """
     from goldsmith.pipeline.step import step
 
-    with step("evaluate"):
-        from goldsmith.config.run import EvaluateConfig, RunContext
+    with step("evaluate", run) as this:
         from goldsmith.evaluation.evaluate import evaluate as score
 
-        context, section = RunContext.model_validate(run), EvaluateConfig.model_validate(config)
-        return score(context, section, model=model)
+        return score(this.run, this.section(config), model=model)

@@ -14,8 +14,8 @@ def quality_gate(run: dict, config: dict, scores: str, model: str) -> NamedTuple
     """Decide whether the candidate may be served; a verdict, never a failure.
 
     Args:
-        run: The run that the step belongs to (`RunContext`).
-        config: Section `quality_gate` of the run's configuration.
+        run: The run (`RunContext`); what it leaves out comes from its profile.
+        config: Section `quality_gate` of the run's configuration; empty: the profile's.
         scores: The key of the scores.
         model: The candidate.
 
@@ -24,10 +24,8 @@ def quality_gate(run: dict, config: dict, scores: str, model: str) -> NamedTuple
     """
     from goldsmith.pipeline.step import step
 
-    with step("quality_gate"):
-        from goldsmith.config.run import QualityGateConfig, RunContext
+    with step("quality_gate", run) as this:
         from goldsmith.evaluation import gate
 
-        context, section = RunContext.model_validate(run), QualityGateConfig.model_validate(config)
-        decision = gate.quality_gate(context, section, scores=scores, model=model)
+        decision = gate.quality_gate(this.run, this.section(config), scores=scores, model=model)
         return (decision.word, decision.accepted)

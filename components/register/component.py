@@ -10,8 +10,8 @@ def register(run: dict, config: dict, model: str, verdict: str, scores: str) -> 
     """Enter the candidate into the registry as a version of its tier.
 
     Args:
-        run: The run that the step belongs to (`RunContext`).
-        config: Section `register` of the run's configuration.
+        run: The run (`RunContext`); what it leaves out comes from its profile.
+        config: Section `register` of the run's configuration; empty: the profile's.
         model: The candidate.
         verdict: The gate's `promote`, `hold` or `reject`.
         scores: The key of the scores.
@@ -21,9 +21,9 @@ def register(run: dict, config: dict, model: str, verdict: str, scores: str) -> 
     """
     from goldsmith.pipeline.step import step
 
-    with step("register"):
-        from goldsmith.config.run import RegisterConfig, RunContext
+    with step("register", run) as this:
         from goldsmith.registry import registration
 
-        context, section = RunContext.model_validate(run), RegisterConfig.model_validate(config)
-        return registration.register(context, section, model=model, verdict=verdict, scores=scores)
+        return registration.register(
+            this.run, this.section(config), model=model, verdict=verdict, scores=scores
+        )

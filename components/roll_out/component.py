@@ -10,8 +10,8 @@ def roll_out(run: dict, config: dict, version: str, verdict: str) -> str:
     """Make a promoted version the tier's live one.
 
     Args:
-        run: The run that the step belongs to (`RunContext`).
-        config: Section `roll_out` of the run's configuration.
+        run: The run (`RunContext`); what it leaves out comes from its profile.
+        config: Section `roll_out` of the run's configuration; empty: the profile's.
         version: The registered version.
         verdict: The gate's `promote`, `hold` or `reject`.
 
@@ -20,9 +20,7 @@ def roll_out(run: dict, config: dict, version: str, verdict: str) -> str:
     """
     from goldsmith.pipeline.step import step
 
-    with step("roll_out"):
-        from goldsmith.config.run import RollOutConfig, RunContext
+    with step("roll_out", run) as this:
         from goldsmith.promotion import roll_out
 
-        context, section = RunContext.model_validate(run), RollOutConfig.model_validate(config)
-        return roll_out.roll_out(context, section, version=version, verdict=verdict)
+        return roll_out.roll_out(this.run, this.section(config), version=version, verdict=verdict)

@@ -5,13 +5,13 @@ from kfp import dsl
 from components import images
 
 
-@dsl.component(base_image=images.TRAINER, install_kfp_package=False)
+@dsl.component(base_image=images.STEPS, install_kfp_package=False)
 def train_rlvr(run: dict, config: dict, dataset: str, model: str) -> str:
     """Train stage 2: whole episodes, reward 1 only if the verifier says solved.
 
     Args:
-        run: The run that the step belongs to (`RunContext`).
-        config: Section `rlvr` of the run's configuration.
+        run: The run (`RunContext`); what it leaves out comes from its profile.
+        config: Section `rlvr` of the run's configuration; empty: the profile's.
         dataset: The validated data set.
         model: The model after stage 1.
 
@@ -20,9 +20,7 @@ def train_rlvr(run: dict, config: dict, dataset: str, model: str) -> str:
     """
     from goldsmith.pipeline.step import step
 
-    with step("train_rlvr"):
-        from goldsmith.config.run import RLVRConfig, RunContext
+    with step("train_rlvr", run) as this:
         from goldsmith.training import rlvr
 
-        context, section = RunContext.model_validate(run), RLVRConfig.model_validate(config)
-        return rlvr.train_rlvr(context, section, dataset=dataset, model=model)
+        return rlvr.train_rlvr(this.run, this.section(config), dataset=dataset, model=model)

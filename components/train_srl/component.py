@@ -5,13 +5,13 @@ from kfp import dsl
 from components import images
 
 
-@dsl.component(base_image=images.TRAINER, install_kfp_package=False)
+@dsl.component(base_image=images.STEPS, install_kfp_package=False)
 def train_srl(run: dict, config: dict, dataset: str) -> str:
     """Train stage 1: dense rewards on single expert steps.
 
     Args:
-        run: The run that the step belongs to (`RunContext`).
-        config: Section `srl` of the run's configuration.
+        run: The run (`RunContext`); what it leaves out comes from its profile.
+        config: Section `srl` of the run's configuration; empty: the profile's.
         dataset: The validated data set.
 
     Returns:
@@ -19,9 +19,7 @@ def train_srl(run: dict, config: dict, dataset: str) -> str:
     """
     from goldsmith.pipeline.step import step
 
-    with step("train_srl"):
-        from goldsmith.config.run import RunContext, SRLConfig
+    with step("train_srl", run) as this:
         from goldsmith.training import srl
 
-        context, section = RunContext.model_validate(run), SRLConfig.model_validate(config)
-        return srl.train_srl(context, section, dataset=dataset)
+        return srl.train_srl(this.run, this.section(config), dataset=dataset)

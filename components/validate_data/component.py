@@ -10,8 +10,8 @@ def validate_data(run: dict, config: dict, dataset: str) -> str:
     """Stop the line if the data set has a defect that would spoil training.
 
     Args:
-        run: The run that the step belongs to (`RunContext`).
-        config: Section `validate_data` of the run's configuration.
+        run: The run (`RunContext`); what it leaves out comes from its profile.
+        config: Section `validate_data` of the run's configuration; empty: the profile's.
         dataset: The data set to judge.
 
     Returns:
@@ -19,9 +19,7 @@ def validate_data(run: dict, config: dict, dataset: str) -> str:
     """
     from goldsmith.pipeline.step import step
 
-    with step("validate_data"):
-        from goldsmith.config.run import RunContext, ValidateDataConfig
+    with step("validate_data", run) as this:
         from goldsmith.data import validator
 
-        context, section = RunContext.model_validate(run), ValidateDataConfig.model_validate(config)
-        return validator.validate_data(context, section, dataset=dataset)
+        return validator.validate_data(this.run, this.section(config), dataset=dataset)

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 import typer
 
-from goldsmith.cli import check, inspect, models, run
+from goldsmith.cli import check, cluster, inspect, models, run, submit
 from goldsmith.cli.options import Interrupted
 from goldsmith.errors import ConfigError
 from goldsmith.pipeline.failures import explain
@@ -39,6 +39,12 @@ app.command()(check.check)
 app.add_typer(models.app, name="models")
 app.command()(models.rollback)
 app.command()(models.why)
+app.command()(submit.submit)
+app.command()(submit.terminate)
+app.command("preflight")(cluster.check_cluster)
+app.command("plan")(cluster.plan_run)
+app.add_typer(cluster.pipeline_app, name="pipeline")
+app.add_typer(cluster.operate_app, name="operate")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

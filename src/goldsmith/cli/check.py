@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import platform
-import secrets
 import shutil
 import sys
 import tempfile
@@ -15,12 +14,13 @@ from typing import Annotated, Any
 import typer
 
 from goldsmith.cli.options import JsonOption, StoreOption, answer, say, store_at, table
-from goldsmith.errors import ConfigError, ConflictError, GoldsmithError, RunError
+from goldsmith.errors import ConfigError, GoldsmithError, RunError
 from goldsmith.pipeline.failures import explain
 from goldsmith.pipeline.manifest import read_run_manifest, step_records
 from goldsmith.pipeline.runs import load_run
 from goldsmith.store.directories import fetch_directory
 from goldsmith.store.object_store import ObjectStore
+from goldsmith.store.probe import probe
 
 LEAST_FREE_GB = 2.0
 MOST_WARNINGS = 5
@@ -45,7 +45,7 @@ def check(
         case "":
             checks = _machine(store)
         case "store":
-            checks = {"store": lambda: _store(store_at(store))}
+            checks = {"store": lambda: probe(store_at(store))}
         case "data":
             checks = {"data set": lambda: _data(path or Path())}
         case "model":
@@ -81,7 +81,7 @@ def _machine(url: str | None) -> dict[str, Check]:
         "python": _python,
         "packages": _packages,
         "disk": _disk,
-        "store": lambda: _store(store_at(url)),
+        "store": lambda: probe(store_at(url)),
     }
 
 
@@ -104,32 +104,6 @@ def _disk() -> str:
     if free < LEAST_FREE_GB:
         raise RunError(f"{free:.1f} GB free", fix=f"free {LEAST_FREE_GB} GB, or set TMPDIR")
     return f"{free:.0f} GB free in {tempfile.gettempdir()}"
-
-
-def _store(store: ObjectStore) -> str:
-    """Write, refuse a second writer, swap, refuse a stale swap, read, delete."""
-    key = f"checks/{secrets.token_hex(8)}"
-    store.create(key, b"1")
-    try:
-        _must_conflict(store, lambda: store.create(key, b"2"))
-        _, tag = store.get_tagged(key)
-        store.replace(key, b"3", tag=tag)
-        _must_conflict(store, lambda: store.replace(key, b"4", tag=tag))
-        if store.get(key) != b"3":
-            raise RunError(f"store {store.url} does not give back what was written")
-    finally:
-        store.delete(key)
-    return f"{store.url} writes, reads and swaps as it must"
-
-
-def _must_conflict(store: ObjectStore, write: Callable[[], None]) -> None:
-    try:
-        write()
-    except ConflictError:
-        return
-    raise RunError(
-        f"store {store.url} overwrites", why="it ignores conditions", fix="use another store"
-    )
 
 
 def _data(path: Path) -> str:

@@ -17,6 +17,7 @@ from goldsmith.pipeline.ledger import ledger as read_ledger
 from goldsmith.pipeline.ledger import read_attempts
 from goldsmith.pipeline.manifest import read_run_manifest, step_records
 from goldsmith.pipeline.runs import STEPS, read_config, run_ids
+from goldsmith.store.layout import attempts_prefix
 from goldsmith.store.object_store import ObjectStore
 
 RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="Name of the run.")]
@@ -143,7 +144,7 @@ def _latest_log(store: ObjectStore, run_id: str) -> Path:
     path = directory / str(max(numbers)) / "pipeline.log"
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
-        store.download(f"runs/{run_id}/attempts/{max(numbers)}/pipeline.log", path)
+        store.download(f"{attempts_prefix(run_id)}{max(numbers)}/pipeline.log", path)
     return path
 
 

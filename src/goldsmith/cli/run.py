@@ -22,14 +22,15 @@ from goldsmith.cli.summary import summary_lines
 from goldsmith.config.load import DEFAULT_PROFILE, load_config, profiles
 from goldsmith.config.run import RunConfig
 from goldsmith.errors import ConfigError
-from goldsmith.pipeline.execute import execute
+from goldsmith.pipeline.damage import forget_damaged_data
+from goldsmith.pipeline.execute import PROGRESS_DEADLINE_S, execute
 from goldsmith.pipeline.manifest import earlier_seconds
+from goldsmith.pipeline.plan import planned_keys
 from goldsmith.pipeline.runs import (
     STEPS,
     Run,
     load_run,
     new_run,
-    planned_keys,
     resolve_store,
     resume_command,
     save_run,
@@ -38,10 +39,7 @@ from goldsmith.registry import models
 from goldsmith.registry.bases import ensure_bases
 from goldsmith.registry.intake import check_artefact
 from goldsmith.store.object_store import ObjectStore
-from goldsmith.tasks.registry import domain_names, find_domain
-
-IN_STORE = ("models/", "checkpoints/")
-"""How a model reference begins that is no path."""
+from goldsmith.tasks.levels import check_levels
 
 
 def run(
@@ -62,6 +60,12 @@ def run(
     resume: Annotated[
         str, typer.Option(metavar="RUN", help="Go on with a run that was cut short.")
     ] = "",
+    progress_deadline: Annotated[
+        float,
+        typer.Option(
+            metavar="SECONDS", min=1.0, help="End a run that tells no progress for so long."
+        ),
+    ] = PROGRESS_DEADLINE_S,
     dry_run: DryRunOption = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -78,50 +82,49 @@ def run(
             )
         job = load_run(store_at(store), resume)
     else:
-        job = _new(flags, profile=profile, config=config, store=store, run_id=run_id)
+        job = new_job(flags, profile=profile, config=config, store=store, run_id=run_id)
     if dry_run:
         _plan(job, as_json=as_json)
         return
-    _execute(job, new=not resume, as_json=as_json)
+    _execute(job, new=not resume, progress_deadline_s=progress_deadline, as_json=as_json)
 
 
-def _new(
+def new_job(
     flags: list[str], *, profile: str | None, config: Path | None, store: str | None, run_id: str
 ) -> Run:
+    """A run from a profile or file and flags; ConfigError or ArtefactError on a mistake."""
     resolved = load_config(profile or DEFAULT_PROFILE, file=config, overrides=flags)
     name = config.stem if config else profile or DEFAULT_PROFILE
-    check_domain(resolved.domain)
+    check_levels(resolved)
     resolved = with_checked_model(resolved)
     return new_run(resolved, store_url=resolve_store(store), profile=name, run_id=run_id)
-
-
-def check_domain(name: str) -> None:
-    """ConfigError if no domain has this name; nothing of the domain is imported."""
-    if name not in domain_names():
-        find_domain(name)
 
 
 def with_checked_model(config: RunConfig) -> RunConfig:
     """`config` with an absolute path to its model; ArtefactError for one that may not enter."""
     section = config.srl
-    if not section.model or section.model.startswith(IN_STORE):
+    if not section.model or models.is_reference(section.model):
         return config
     path = Path(section.model).expanduser().absolute()
     check_artefact(path)
     return config.model_copy(update={"srl": section.model_copy(update={"model": str(path)})})
 
 
-def _execute(job: Run, *, new: bool, as_json: bool) -> None:
+def _execute(job: Run, *, new: bool, progress_deadline_s: float, as_json: bool) -> None:
     store = store_at(job.context.store)
     ensure_bases(store)
     _check_live(store, job.context.tier)
     if new:
         save_run(store, job)
+    else:
+        forget_damaged_data(store, job.run_id)
     title = f"Run {job.run_id} ({job.context.tier}, {job.context.profile})"
     expected = earlier_seconds(store, job)
     try:
         with Display(STEPS, title=title, expected_s=expected, quiet=as_json) as display:
-            manifest = execute(store, job, listener=display)
+            manifest = execute(
+                store, job, listener=display, progress_deadline_s=progress_deadline_s
+            )
     except KeyboardInterrupt:
         text = f"run {job.run_id} interrupted; go on with: {resume_command(job)}"
         raise Interrupted(text) from None
@@ -140,16 +143,17 @@ def _check_live(store: ObjectStore, tier: str) -> None:
 
 
 def _plan(job: Run, *, as_json: bool) -> None:
-    """Say what a run would be and create."""
+    """Say what a run would be and create; StoreError if its store cannot be read."""
+    keys = planned_keys(store_at(job.context.store), job)
     document = {
         "run": job.context.model_dump(mode="json"),
         "config": job.config.model_dump(mode="json"),
         "threads": job.threads,
-        "objects": planned_keys(job),
+        "objects": keys,
     }
     if as_json:
         answer(document)
         return
     text = yaml.safe_dump(document["config"], sort_keys=False).rstrip()
-    where = [f"  {job.context.store}/{key}" for key in planned_keys(job)]
+    where = [f"  {job.context.store}/{key}" for key in keys]
     say(f"Run {job.run_id}", "", text, "", "It would create, or move:", *where)

@@ -8,6 +8,7 @@ from typing import Any
 from goldsmith.cli.options import seconds, table
 from goldsmith.errors import StoreError
 from goldsmith.store.directories import read_manifest
+from goldsmith.store.layout import run_key
 from goldsmith.store.manifest import unseal
 from goldsmith.store.object_store import ObjectStore
 
@@ -51,7 +52,7 @@ def _attempts(manifest: Mapping[str, Any]) -> str:
 
 def _gate(store: ObjectStore, manifest: Mapping[str, Any]) -> dict[str, Any]:
     """gate.json; empty if it cannot be read, since a summary must not fail a run."""
-    key = f"runs/{manifest['run_id']}/gate.json"
+    key = run_key(manifest["run_id"], "gate.json")
     try:
         return unseal(store.get(key), key=key)
     except StoreError:

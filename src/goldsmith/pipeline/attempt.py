@@ -22,6 +22,7 @@ from typing import Any
 from goldsmith.observability import lifeline, progress
 from goldsmith.observability.lifeline import Lifeline
 from goldsmith.pipeline.runs import Run
+from goldsmith.store.layout import attempts_prefix
 from goldsmith.store.object_store import ObjectStore
 
 GRACE_S = 10.0
@@ -132,8 +133,9 @@ class Attempt:
             os.killpg(self.pid, number)
 
     def _upload(self) -> None:
+        prefix = attempts_prefix(self._run.run_id)
         for path in sorted(self.directory.iterdir()):
-            self._store.upload(f"runs/{self._run.run_id}/attempts/{self.number}/{path.name}", path)
+            self._store.upload(f"{prefix}{self.number}/{path.name}", path)
 
 
 def state_directory(store: ObjectStore, run_id: str) -> Path:
@@ -146,7 +148,7 @@ def state_directory(store: ObjectStore, run_id: str) -> Path:
 
 def _last_number(store: ObjectStore, run_id: str, directory: Path) -> int:
     """The highest attempt so far, here or in the store; 0 if there is none."""
-    prefix = f"runs/{run_id}/attempts/"
+    prefix = attempts_prefix(run_id)
     names = [key.removeprefix(prefix).partition("/")[0] for key in store.list(prefix)]
     names += [path.name for path in directory.glob("*")]
     return max((int(name) for name in names if name.isdigit()), default=0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,8 @@ log = logging.getLogger(__name__)
 
 TICK_S = 0.25
 MEMORY_S = 1.0
+PROGRESS_DEADLINE_S = 600.0
+"""A run that tells no progress for so long is taken to hang."""
 
 Listener = Callable[[list[dict[str, Any]]], None]
 """Called every tick with the new progress lines, possibly none."""
@@ -34,6 +36,8 @@ class Watch:
 
     number: int
     log: Path
+    heard: float
+    """When the last progress line came, on the monotonic clock."""
     status: int | None = None
     step: str = ""
     """The step that runs now, or ran last."""
@@ -45,6 +49,7 @@ class Watch:
 
     def note(self, line: Mapping[str, Any]) -> None:
         """Learn from one progress line; the first failure is the cause of those after it."""
+        self.heard = time.monotonic()
         match line.get("event"):
             case "started":
                 self.step, self.ended = line["step"], False
@@ -55,22 +60,39 @@ class Watch:
             case "failed" if self.ended:  # the runner's own trouble, not a step that died
                 self.failure = self.failure or line["message"]
 
+    def check_silence(self, deadline_s: float, *, resume: str) -> None:
+        """RunError if the pipeline goes on but has told nothing for `deadline_s`."""
+        if self.status is None and time.monotonic() - self.heard > deadline_s:
+            raise RunError(
+                f"{'the pipeline' if self.ended else self.step} hangs and was ended",
+                why=f"it told no progress for {deadline_s:g} s, see {self.log}",
+                fix=f"go on with: {resume}; if it is only slow, add --progress-deadline "
+                f"{2 * deadline_s:g}",
+            )
+
 
 def execute(
-    store: ObjectStore, run: Run, *, listener: Listener, pipeline: Path | None = None
+    store: ObjectStore,
+    run: Run,
+    *,
+    listener: Listener,
+    pipeline: Path | None = None,
+    progress_deadline_s: float = PROGRESS_DEADLINE_S,
 ) -> dict[str, Any]:
     """Run or resume `run` and return its manifest; RunError tells why it failed.
 
-    KeyboardInterrupt ends the steps, is written down and travels on. `pipeline`: another compiled
-    file than the one that ships.
+    KeyboardInterrupt ends the steps, is written down and travels on; so does a RunError when they
+    tell no progress for too long. `pipeline`: another compiled file than the one that ships.
     """
     with Lease(store, run.run_id) as lease:
         attempt = Attempt(store, run, pipeline=pipeline)
-        watch = Watch(attempt.number, attempt.log)
+        watch = Watch(attempt.number, attempt.log, heard=time.monotonic())
         started = time.time()
         try:
             with attempt:
-                _follow(attempt, watch, lease=lease, listener=listener)
+                for lines in _follow(attempt, watch, lease=lease):
+                    listener(lines)
+                    watch.check_silence(progress_deadline_s, resume=resume_command(run))
         except BaseException as error:
             for line in attempt.new_lines():  # a step may have started since the last look
                 watch.note(line)
@@ -84,15 +106,15 @@ def execute(
         return write_manifest(store, run, watch, status="finished", started=started)
 
 
-def _follow(attempt: Attempt, watch: Watch, *, lease: Lease, listener: Listener) -> None:
-    """Watch the pipeline until it ends."""
+def _follow(attempt: Attempt, watch: Watch, *, lease: Lease) -> Iterator[list[dict[str, Any]]]:
+    """Watch the pipeline until it ends; every tick's new progress lines."""
     measured = 0.0
     while watch.status is None:
         watch.status = attempt.wait(TICK_S)
         lines = attempt.new_lines()
         for line in lines:
             watch.note(line)
-        listener(lines)
+        yield lines
         lease.beat()
         if watch.status is None and time.monotonic() - measured > MEMORY_S:
             measured = time.monotonic()

@@ -6,15 +6,19 @@ resumed at once. A holder on another machine counts as dead when its heartbeat i
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
 import time
 from pathlib import Path
 from typing import Any
 
-from goldsmith.errors import ConflictError, NotFoundError, RunError
+from goldsmith.errors import ConflictError, NotFoundError, RunError, StoreError
+from goldsmith.store.layout import run_key
 from goldsmith.store.manifest import seal, unseal
 from goldsmith.store.object_store import ObjectStore
+
+log = logging.getLogger(__name__)
 
 BEAT_S = 10.0
 EXPIRES_S = 60.0
@@ -26,7 +30,9 @@ class Lease:
     def __init__(self, store: ObjectStore, run_id: str) -> None:
         self._store, self._run_id = store, run_id
         self._key = lease_key(run_id)
-        self._beaten = 0.0
+        self._beaten = self._tried = 0.0
+        self._ours: list[bytes] = []
+        """What we wrote last; of a write that failed, nobody knows whether it took place."""
 
     def __enter__(self) -> Lease:
         try:
@@ -36,20 +42,31 @@ class Lease:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Give it back, unless somebody took it."""
+        """Give it back, unless somebody took it; a full store must not hide how the work ended."""
         try:
             self._swap({"kind": "lease"})
         except ConflictError:
             return
+        except StoreError as error:  # the lease ends with this process anyway
+            log.info("The lease of run %s could not be given back: %s", self._run_id, error)
 
     def beat(self) -> None:
-        """Renew it when `BEAT_S` have passed; RunError if somebody took it over."""
-        if time.monotonic() - self._beaten < BEAT_S:
+        """Renew it when `BEAT_S` have passed; RunError if somebody took it over.
+
+        A store that fails is tried again, and raises StoreError only when the lease is to expire.
+        """
+        now = time.monotonic()
+        if now - max(self._tried, self._beaten) < BEAT_S:
             return
+        self._tried = now
         try:
             self._swap(_holder())
         except ConflictError:
             raise RunError(f"run {self._run_id} was taken over by another process") from None
+        except StoreError as error:
+            if now - self._beaten > EXPIRES_S - BEAT_S:
+                raise
+            log.info("The lease of run %s could not be renewed: %s", self._run_id, error)
 
     def _take(self) -> None:
         try:
@@ -66,26 +83,27 @@ class Lease:
         self._write(_holder(), tag=tag)
 
     def _write_new(self) -> None:
-        self._current = seal(_holder())
-        self._store.create(self._key, self._current)
+        self._ours = [seal(_holder())]
+        self._store.create(self._key, self._ours[-1])
         self._beaten = time.monotonic()
 
     def _swap(self, document: dict[str, Any]) -> None:
         """Replace our lease; ConflictError if it is not ours any more."""
         data, tag = self._store.get_tagged(self._key)
-        if data != self._current:
+        if data not in self._ours:
             raise ConflictError(f"lease {self._key} is another's")
         self._write(document, tag=tag)
 
     def _write(self, document: dict[str, Any], *, tag: str) -> None:
-        self._current = seal(document)
-        self._store.replace(self._key, self._current, tag=tag)
+        self._ours.append(seal(document))
+        self._store.replace(self._key, self._ours[-1], tag=tag)
+        self._ours = self._ours[-1:]
         self._beaten = time.monotonic()
 
 
 def lease_key(run_id: str) -> str:
     """Where a run's lease is kept."""
-    return f"runs/{run_id}/lease.json"
+    return run_key(run_id, "lease.json")
 
 
 def read_holder(store: ObjectStore, run_id: str) -> dict[str, Any] | None:

@@ -8,6 +8,7 @@ from typing import Any
 
 from goldsmith.errors import NotFoundError
 from goldsmith.pipeline.manifest import read_run_manifest, step_records
+from goldsmith.store.layout import attempts_prefix
 from goldsmith.store.object_store import ObjectStore
 
 Lines = Sequence[Mapping[str, Any]]
@@ -40,7 +41,7 @@ def ledger(store: ObjectStore, run_id: str) -> dict[str, Any]:
 
 def read_attempts(store: ObjectStore, run_id: str) -> Iterator[tuple[int, list[dict[str, Any]]]]:
     """The progress lines of each attempt, oldest first; torn lines are left out."""
-    prefix = f"runs/{run_id}/attempts/"
+    prefix = attempts_prefix(run_id)
     names = {key.removeprefix(prefix).partition("/")[0] for key in store.list(prefix)}
     for number in sorted(int(name) for name in names if name.isdigit()):
         try:

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from goldsmith import __version__
 from goldsmith.errors import ConflictError, NotFoundError
 from goldsmith.pipeline.runs import STEPS, Run, run_ids
+from goldsmith.store.layout import run_key
 from goldsmith.store.manifest import seal, unseal
 from goldsmith.store.object_store import ObjectStore
 from goldsmith.store.steps import read_step
@@ -27,7 +28,7 @@ class Seen(Protocol):
 
 def manifest_key(run_id: str) -> str:
     """Where a run's manifest is kept."""
-    return f"runs/{run_id}/manifest.json"
+    return run_key(run_id, "manifest.json")
 
 
 def read_run_manifest(store: ObjectStore, run_id: str) -> dict[str, Any] | None:
@@ -65,7 +66,7 @@ def write_manifest(
         "verdict": _output(steps, "quality_gate", "verdict"),
         "version": _output(steps, "register", "version"),
         "live": _output(steps, "roll_out", "live"),
-        "report": f"runs/{run.run_id}/report.html",
+        "report": run_key(run.run_id, "report.html"),
     }
     _put(store, manifest_key(run.run_id), seal(document))
     return document

@@ -16,6 +16,7 @@ from goldsmith import __version__
 from goldsmith.config.load import nearest, validate_config
 from goldsmith.config.run import RunConfig, RunContext
 from goldsmith.errors import ConfigError, ConflictError, NotFoundError, RunError
+from goldsmith.store.layout import run_key
 from goldsmith.store.manifest import seal, unseal
 from goldsmith.store.object_store import ObjectStore
 
@@ -105,7 +106,7 @@ def default_threads() -> int:
 
 def config_key(run_id: str) -> str:
     """Where a run's resolved configuration is kept."""
-    return f"runs/{run_id}/config.json"
+    return run_key(run_id, "config.json")
 
 
 def save_run(store: ObjectStore, run: Run) -> None:
@@ -150,25 +151,6 @@ def run_ids(store: ObjectStore) -> list[str]:
     """Every run of a store, by name."""
     parts = (key.split("/") for key in store.list("runs/"))
     return sorted(part[1] for part in parts if part[2:] == ["config.json"])
-
-
-def planned_keys(run: Run) -> list[str]:
-    """Every object that the run would create or move in its store."""
-    run_id, tier = run.run_id, run.context.tier
-    return [
-        config_key(run_id),
-        f"runs/{run_id}/lease.json",
-        f"datasets/{run.context.domain}/<digest>/",
-        *(f"checkpoints/{run_id}/{stage}/" for stage in ("train_srl", "train_rlvr")),
-        *(f"runs/{run_id}/{name}.json" for name in ("scores", "gate")),
-        *(f"runs/{run_id}/steps/{step}.json" for step in STEPS),
-        f"models/{tier}/<version>/",
-        f"promotions/{run_id}-{tier}.json",
-        f"aliases/{tier}.json",
-        f"runs/{run_id}/attempts/1/",
-        f"runs/{run_id}/report.html",
-        f"runs/{run_id}/manifest.json",
-    ]
 
 
 def _without_none(value: Any) -> Any:

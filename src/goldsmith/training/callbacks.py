@@ -29,6 +29,7 @@ class MetricsCallback(TrainerCallback):
         self.writer = MetricsWriter(self.path)
         for row in rows:
             self.writer.write(row)
+        self.progress.update(state.global_step, state.max_steps, text="training begins")
 
     def on_log(
         self, args: Any, state: Any, control: Any, logs: dict[str, float], **kwargs: Any
@@ -50,19 +51,32 @@ class CommitCallback(TrainerCallback):
 
     def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Commit `checkpoint-<step>`."""
-        from accelerate import PartialState
-
-        PartialState().wait_for_everyone()
+        directory = Path(args.output_dir) / f"checkpoint-{state.global_step}"
+        random_states = _gather_random_states(directory)
         if state.is_world_process_zero:
-            directory = Path(args.output_dir) / f"checkpoint-{state.global_step}"
+            for name, data in random_states:
+                (directory / name).write_bytes(data)
             (directory / "metrics.jsonl").write_bytes(self.metrics.read_bytes())
             self.checkpoints.commit(state.global_step, directory)
 
 
-class AdaptiveKL(TrainerCallback):
-    """Move the trainer's `beta` so that the logged KL stays at a target (srl.md section 2).
+def _gather_random_states(directory: Path) -> list[tuple[str, bytes]]:
+    """Name and bytes of every rank's random state, which each saves on its own machine only."""
+    from accelerate import PartialState
+    from accelerate.utils import gather_object
 
-    e = clip(KL/target - 1, -0.2, 0.2); beta <- clamp(beta * (1 + 0.1 e), 1e-4, 1).
+    own = directory / f"rng_state_{PartialState().process_index}.pth"
+    states: list[tuple[str, bytes]] = gather_object(
+        [(own.name, own.read_bytes())] if own.exists() else []  # one process: `rng_state.pth`
+    )
+    return states
+
+
+class AdaptiveKL(TrainerCallback):
+    """Move the trainer's `beta` so that the logged KL stays at a target.
+
+    e = clip(KL/target - 1, -0.2, 0.2); beta <- clamp(beta * (1 + 0.1 e), 1e-4, 1): the proportional
+    controller of Ziegler et al. (arXiv 1909.08593), with bounds on beta.
     """
 
     def __init__(self, target: float) -> None:

@@ -1,31 +1,32 @@
 """Starts training jobs outside the pipeline's process; the seam between laptop and cluster.
 
-The `local` back end is torchrun in its own process group on this machine. A `pytorchjob` back end
-follows behind the same interface: a job names everything by the store, so that its result is read
-from there and never from the process or the pod.
+The `local` back end is torchrun in its own process group on this machine; the `pytorchjob` back end
+(`cluster/launcher.py`) is behind the same interface. A job names everything by the store, so that
+its result is read from there and never from the process or the pod.
 """
 
 from __future__ import annotations
 
 import contextlib
-import json
 import logging
 import os
 import signal
 import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
 
-from goldsmith.errors import NotFoundError, TrainingError
+from goldsmith.errors import TrainingError
 from goldsmith.observability.lifeline import VARIABLE, Lifeline
-from goldsmith.store.directories import read_manifest
-from goldsmith.store.object_store import open_store
-from goldsmith.training.job import TrainingJob
+from goldsmith.training.failure import cause
+from goldsmith.training.job import TrainingJob, is_done, save_job
+from goldsmith.training.torchrun import ENVIRONMENT, SCRATCH, command
 
 log = logging.getLogger(__name__)
+
+CLUSTER = "GOLDSMITH_CLUSTER"
+"""Names the cluster's ConfigMap, or a file; set in the images, and nowhere else."""
 
 
 class Launcher(Protocol):
@@ -39,13 +40,13 @@ class Launcher(Protocol):
         ...
 
 
-def is_done(job: TrainingJob) -> bool:
-    """Whether the job's result is committed."""
-    try:
-        read_manifest(open_store(job.run.store), job.output)
-    except NotFoundError:
-        return False
-    return True
+def launcher() -> Launcher:
+    """The back end of this place: PyTorchJobs where GOLDSMITH_CLUSTER is set, else torchrun."""
+    if os.environ.get(CLUSTER):
+        from goldsmith.cluster.launcher import cluster_launcher  # an edge: see pyproject.toml
+
+        return cluster_launcher()
+    return LocalLauncher()
 
 
 class LocalLauncher:
@@ -56,27 +57,17 @@ class LocalLauncher:
         if is_done(job):
             log.info("Training job %s is done already", job.name)
             return job.output
+        processes = job.config["processes"]
+        torchrun = command(
+            job.run.store, save_job(job), "--standalone", f"--nproc-per-node={processes}"
+        )
         with tempfile.TemporaryDirectory(prefix="goldsmith-") as scratch:
-            spec = Path(scratch) / "job.json"
-            spec.write_text(job.model_dump_json(), encoding="utf-8")
-            log.info("Starting %s on %d processes", job.name, job.config["processes"])
+            log.info("Starting %s on %d processes", job.name, processes)
             with _held_lifeline(Path(scratch)) as environment:
-                code = _run_group(_command(spec, job.config["processes"]), environment)
+                code = _run_group(torchrun, environment)
             if code or not is_done(job):
                 raise _failure(job, code, Path(scratch))
         return job.output
-
-
-def _command(spec: Path, processes: int) -> list[str]:
-    distributed = ["-m", "torch.distributed.run", "--standalone"]
-    return [
-        sys.executable,
-        *distributed,
-        f"--nproc-per-node={processes}",
-        "-m",
-        "goldsmith.training.worker",
-        str(spec),
-    ]
 
 
 @contextlib.contextmanager
@@ -90,16 +81,8 @@ def _held_lifeline(scratch: Path) -> Iterator[dict[str, str]]:
 
 
 def _environment(scratch: Path) -> dict[str, str]:
-    return {
-        **os.environ,
-        VARIABLE: str(scratch / "lifeline"),
-        "OMP_NUM_THREADS": "1",  # two contended threads run 3-10x slower (trl.md, point 4)
-        "HF_HUB_OFFLINE": "1",
-        "HF_HUB_DISABLE_TELEMETRY": "1",
-        "TOKENIZERS_PARALLELISM": "false",
-        "TRL_EXPERIMENTAL_SILENCE": "1",
-        "GOLDSMITH_SCRATCH": str(scratch),
-    }
+    own = {VARIABLE: str(scratch / "lifeline"), SCRATCH: str(scratch)}
+    return {**os.environ, **ENVIRONMENT, **own}
 
 
 def _run_group(command: list[str], environment: dict[str, str]) -> int:
@@ -121,8 +104,7 @@ def _run_group(command: list[str], environment: dict[str, str]) -> int:
 
 def _failure(job: TrainingJob, code: int, scratch: Path) -> TrainingError:
     """The worker's own account of what went wrong, or the exit code."""
-    reports = sorted(scratch.glob("failure-*.json"), key=lambda path: path.stat().st_mtime_ns)
-    why = json.loads(reports[0].read_text())["message"] if reports else f"exit code {code}"
+    why = cause(scratch, code).message
     return TrainingError(
         f"training job {job.name} failed", why=why, fix=f"goldsmith logs {job.run.run_id}"
     )

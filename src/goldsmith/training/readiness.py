@@ -14,6 +14,7 @@ from goldsmith.errors import ConflictError, NotFoundError
 from goldsmith.observability.progress import Progress
 from goldsmith.rollouts.episodes import Opening, play_batches
 from goldsmith.rollouts.policy import load_policy
+from goldsmith.store.layout import run_key
 from goldsmith.store.manifest import seal, unseal
 from goldsmith.store.object_store import ObjectStore
 from goldsmith.tasks.domain import Domain
@@ -35,7 +36,7 @@ def sort_tasks(
     Every rank plays a share; the result is kept as `runs/<run_id>/readiness.json`.
     """
     chosen = openings[:: max(1, len(openings) // config.readiness_tasks)]
-    key = f"runs/{job.run.run_id}/readiness.json"
+    key = run_key(job.run.run_id, "readiness.json")
     try:
         known = unseal(store.get(key), key=key)
         ready = {row["task_id"] for row in known["tasks"] if row["stage"] == "rlvr"}

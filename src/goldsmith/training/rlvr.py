@@ -6,8 +6,7 @@
         reward = 1 if solved, else 0; groups all 0 or all 1 are replaced
         A = (r - group mean) / batch std; clipped surrogate (0.2 / 0.28), token mean
 
-Plain RLVR has no gradient where the student never wins (srl.md section 2, difficulty router); that
-is what SRL is for.
+Plain RLVR has no gradient where the student never wins; that is what SRL is for.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ from goldsmith.store.steps import once
 from goldsmith.tasks.registry import find_domain
 from goldsmith.tasks.verification import VerifierPool
 from goldsmith.training.job import TrainingJob
-from goldsmith.training.launcher import LocalLauncher
+from goldsmith.training.launcher import launcher
 
 if TYPE_CHECKING:
     from goldsmith.training.episode_source import EpisodeSource  # imports torch, as in srl.py
@@ -39,7 +38,7 @@ def train_rlvr(run: RunContext, config: RLVRConfig, *, dataset: str, model: str)
             dataset=dataset,
             model=model,
         )
-        return {"model": LocalLauncher().launch(job)}
+        return {"model": launcher().launch(job)}
 
     inputs = {"config": config.model_dump(mode="json"), "dataset": dataset, "model": model}
     return str(once(run, "train_rlvr", inputs, work)["model"])

@@ -17,6 +17,7 @@ from goldsmith.errors import ArtefactError, ConflictError, TrainingError
 from goldsmith.registry import models
 from goldsmith.registry.intake import check_artefact
 from goldsmith.store.directories import commit_directory
+from goldsmith.store.layout import metrics_key
 from goldsmith.store.object_store import ObjectStore, open_store
 from goldsmith.training.checkpoints import Checkpoints
 from goldsmith.training.job import TrainingJob
@@ -65,7 +66,7 @@ def _fetch_model(work: Workspace) -> Path:
     rank = os.environ.get("RANK", "0")  # each rank its own copy: no state to wait on yet
     target = work.scratch / f"model-{rank}"
     local = Path(work.job.model)
-    if local.is_absolute() or not work.job.model.startswith(("models/", "checkpoints/")):
+    if not models.is_reference(work.job.model):
         if not local.is_dir():
             raise ArtefactError(
                 f"model {work.job.model} is not a folder",
@@ -206,7 +207,7 @@ def _commit(work: Workspace, trainer: GroupTrainer, base: Path) -> None:
     model.save_pretrained(directory, safe_serialization=True)
     trainer.processing_class.save_pretrained(directory)
     check_artefact(directory)
-    metrics = f"runs/{job.run.run_id}/attempts/1/{job.stage}.metrics.jsonl"
+    metrics = metrics_key(job.run.run_id, job.stage)
     try:
         work.store.upload(metrics, work.metrics)
     except ConflictError:

@@ -14,6 +14,7 @@ from goldsmith.rewards.srl import difflib_reward, slot_reward
 from goldsmith.rollouts.generation import Completion, generate
 from goldsmith.rollouts.policy import Policy
 from goldsmith.tasks.domain import Domain, Environment, Observation, Task
+from goldsmith.tasks.guard import Guard
 from goldsmith.tasks.transcript import Step, Transcript, parse_step, prefixes
 from goldsmith.training.groups import Group
 
@@ -117,20 +118,27 @@ class StepSource:
 
 
 class _Judge:
-    """The state in which an expert step was taken, ready to try other actions in."""
+    """The state in which an expert step was taken, ready to try other actions in.
+
+    DomainError naming the task if the domain raises.
+    """
 
     def __init__(self, domain: Domain, instance: StepInstance) -> None:
         self.domain, self.instance = domain, instance
+        self._guard = Guard(domain.name, f"task {instance.task.task_id}")
         self._rewards: dict[str, float] = {}
 
     def reward(self, action: str) -> float:
-        """`slot_reward` of an action tried here."""
+        """`slot_reward` of an action tried here; the expert's own needs no trial."""
+        expert = self.instance.expert.action
+        if action == expert:
+            return 1.0
         if action not in self._rewards:
             seen = self._try(action)
             self._rewards[action] = slot_reward(
                 legal=seen.legal,
                 progressed=seen.solved or seen.progress > self._progress,
-                slots=self.domain.same_action(action, self.instance.expert.action),
+                slots=self._guard.call(self.domain.same_action, action, expert),
             )
         return self._rewards[action]
 
@@ -140,11 +148,12 @@ class _Judge:
 
     def _try(self, action: str) -> Observation:
         environment, _ = self._replay()
-        return environment.step(action)
+        seen: Observation = self._guard.call(environment.step, action)
+        return seen
 
     def _replay(self) -> tuple[Environment, Observation]:
-        environment = self.domain.environment(self.instance.task)
-        seen = environment.reset()
+        environment = self._guard.call(self.domain.environment, self.instance.task)
+        seen = self._guard.call(environment.reset)
         for turn in self.instance.prefix.turns:
-            seen = environment.step(turn.step.action)
+            seen = self._guard.call(environment.step, turn.step.action)
         return environment, seen

@@ -1,4 +1,4 @@
-"""Every private hook of TRL that Goldsmith uses, in one place (trl.md sections 2 and 3).
+"""Every private hook of TRL that Goldsmith uses, in one place.
 
 `GroupTrainer` is TRL's GRPOTrainer with three changes: rollouts come from a `GroupSource` through
 TRL's public `rollout_func`, which refills dead groups; a dead group that is left is masked, so that
@@ -116,6 +116,7 @@ class GroupTrainer(GRPOTrainer):
     ) -> tuple[torch.Tensor, torch.Tensor | None, torch.Tensor | None]:
         """Log probabilities (rows, tokens) and entropies of the completions, prompts shared."""
         if compute_aux_loss or any(value is not None for value in multimodal.values()):
+            # TRL is not typed
             return super()._get_per_token_logps_and_entropies(  # type: ignore[no-any-return]
                 model,
                 input_ids,

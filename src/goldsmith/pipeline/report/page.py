@@ -11,6 +11,7 @@ from typing import Any
 from goldsmith.errors import ConflictError, GoldsmithError
 from goldsmith.pipeline.report import judging, ledger, lesson, training
 from goldsmith.pipeline.report.source import Missing, Source
+from goldsmith.store.layout import run_key
 from goldsmith.store.object_store import ObjectStore
 
 logger = logging.getLogger(__name__)
@@ -26,7 +27,7 @@ class Section:
 
 def write_report(store: ObjectStore, run_id: str) -> str:
     """Write runs/<run_id>/report.html, anew if the run went on since; where it is."""
-    key = f"runs/{run_id}/report.html"
+    key = run_key(run_id, "report.html")
     data = build_report(store, run_id).encode()
     try:
         store.create(key, data)

@@ -9,10 +9,12 @@ from functools import cached_property
 from typing import Any
 
 from goldsmith.data.trajectories import Trajectory, from_json
+from goldsmith.errors import NotFoundError
 from goldsmith.evaluation.scores import Scores
 from goldsmith.pipeline.manifest import read_run_manifest, step_records
 from goldsmith.pipeline.runs import read_config
 from goldsmith.store.directories import fetch_file, read_manifest
+from goldsmith.store.layout import Stage, metrics_key
 from goldsmith.store.manifest import unseal
 from goldsmith.store.object_store import ObjectStore
 
@@ -77,11 +79,11 @@ class Source:
         for line in lines[:MAX_TRAJECTORIES]:
             yield from_json(json.loads(line))
 
-    def metrics(self, stage: str) -> list[dict[str, Any]]:
-        """Every update's metrics of a stage, from its last attempt; Missing if there are none."""
-        suffix = f"/{stage}.metrics.jsonl"
-        keys = [k for k in self.store.list(f"runs/{self.run_id}/attempts/") if k.endswith(suffix)]
-        if not keys:
-            raise Missing(f"This run has not finished {stage}.")
-        rows = [json.loads(line) for line in self.store.get(keys[-1]).splitlines()]
+    def metrics(self, stage: Stage) -> list[dict[str, Any]]:
+        """Every update's metrics of a stage; Missing if it has not finished."""
+        try:
+            data = self.store.get(metrics_key(self.run_id, stage))
+        except NotFoundError:
+            raise Missing(f"This run has not finished {stage}.") from None
+        rows = [json.loads(line) for line in data.splitlines()]
         return [row for row in rows if "reward" in row]

@@ -7,12 +7,13 @@ from typing import Any
 
 from goldsmith.pipeline.report import charts
 from goldsmith.pipeline.report.source import Missing, Source
+from goldsmith.store.layout import Stage, run_key
 
 Rows = Sequence[dict[str, Any]]
-STAGES = {"train_srl": "SRL", "train_rlvr": "RLVR"}
+STAGES: dict[Stage, str] = {"train_srl": "SRL", "train_rlvr": "RLVR"}
 
 
-def curves(source: Source, stage: str) -> dict[str, Any]:
+def curves(source: Source, stage: Stage) -> dict[str, Any]:
     """The stage's drawings and its first and last figures."""
     rows = source.metrics(stage)
     if not rows:
@@ -34,7 +35,7 @@ def curves(source: Source, stage: str) -> dict[str, Any]:
 
 def readiness(source: Source) -> dict[str, Any]:
     """Tasks by level and stage, before RLVR."""
-    key = f"runs/{source.run_id}/readiness.json"
+    key = run_key(source.run_id, "readiness.json")
     if not source.store.exists(key):
         raise Missing("This run has not sorted its tasks by readiness.")
     document = source.document(key)

@@ -1,0 +1,1 @@
+"""Runs the main job on Kubernetes: builders are pure functions, and only `client.py` sends."""
