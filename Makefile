@@ -11,7 +11,15 @@ export HF_HUB_OFFLINE := 1
 export HF_HUB_DISABLE_TELEMETRY := 1
 export TOKENIZERS_PARALLELISM := false
 
-.PHONY: help setup run test check bench render bases test-vllm seeds clean
+# How images are built: a command that takes CONTEXT -t TAG -f FILE --build-arg K=V, one that lists what there
+# is, and where they belong. TAG, if not given, is a hash of what they are made from.
+IMAGE_BUILD ?= docker build
+IMAGE_LIST ?= docker image ls --format '{{.Repository}}:{{.Tag}} {{.Size}}'
+REGISTRY ?= localhost
+BASE ?= python:3.11-slim
+IMAGES = --registry "$(REGISTRY)" --base "$(BASE)" --tag "$(TAG)"
+
+.PHONY: help setup run test check bench render bases images lock-images test-vllm seeds clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -31,6 +39,7 @@ run: setup ## the main job: train gold on this machine and judge it (extra argum
 
 test: setup ## every test that needs no cluster, < 15 min on two cores
 	$(PYTHON) -m pytest -q -n 2 --dist loadfile tests/unit tests/render tests/integration
+	bash tests/policy/run.sh
 	$(PYTHON) -m pytest -q tests/e2e
 
 check: setup ## formatting, lint, types, layers
@@ -41,6 +50,7 @@ check: setup ## formatting, lint, types, layers
 
 render: setup ## compile the pipelines and everything else that is generated
 	$(PYTHON) -m pipelines.compile
+	$(PYTHON) -m charts.render
 
 bench: setup ## every benchmark; results in tests/bench/results
 	for bench in tests/bench/bench_*.py; do $(PYTHON) $$bench || exit 1; done
@@ -50,6 +60,12 @@ seeds: setup ## five laptop seeds in full; writes tests/bench/results/seeds.json
 
 bases: setup ## train the shipped base models again (about 20 min)
 	$(PYTHON) -m goldsmith.training.base.pretrain src/goldsmith/bases
+
+images: setup ## build the images that are not there yet (IMAGE_BUILD=, REGISTRY=, TAG=, BASE=)
+	$(PYTHON) -m images.build --builder "$(IMAGE_BUILD)" --list "$(IMAGE_LIST)" $(IMAGES)
+
+lock-images: setup ## write images.lock.yaml: the digests of the images that REGISTRY holds
+	$(PYTHON) -m images.lock $(IMAGES)
 
 test-vllm: ## load the tiers and an adapter in real vLLM on the CPU, in an environment of its own
 	bash tests/vllm/run.sh

@@ -8,6 +8,7 @@
     ├── TrainingError (RuntimeError)     a training job failed
     ├── ArtefactError (ValueError)       a model that may not enter: pickle, code, wrong form
     ├── RunError (RuntimeError)          a run that cannot start, go on or be found
+    ├── ClusterError (RuntimeError)      Kubernetes or Kubeflow Pipelines refuses, or is not there
     └── StoreError (OSError)             the store cannot be reached, read or written
         ├── NotFoundError                no such object
         ├── ConflictError                somebody else created or moved it first
@@ -52,6 +53,14 @@ class ArtefactError(GoldsmithError, ValueError):
 
 class RunError(GoldsmithError, RuntimeError):
     """A run that cannot start, go on or be found."""
+
+
+class ClusterError(GoldsmithError, RuntimeError):
+    """Kubernetes or Kubeflow Pipelines refuses, or is not there; `status` is HTTP's, 0 if none."""
+
+    def __init__(self, what: str, *, why: str = "", fix: str = "", status: int = 0) -> None:
+        self.status = status
+        super().__init__(what, why=why, fix=fix)
 
 
 class StoreError(GoldsmithError, OSError):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -153,6 +155,17 @@ def test_the_bases_are_registered_and_what_was_promoted_is_live(place: Place) ->
     assert models.live(store, "gold") == manifest["live"] == expected
 
 
+def test_a_dry_run_names_every_object_that_the_run_then_made(place: Place, tmp_path: Path) -> None:
+    plan = ["run", "--profile", "smoke", "--run-id", "whole", "--dry-run", "--json"]
+    code, out, err = Place(tmp_path / "new").run(*plan)
+    assert code == 0, err
+    made = [key for key in open_store(str(place.store)).list("") if key != "summary.txt"]
+    named = {key: re.sub("<[a-z]+>", "[^/]+", key) for key in json.loads(out)["objects"]}
+    unnamed = [key for key in made if not any(re.match(form, key) for form in named.values())]
+    unmade = [key for key, form in named.items() if not any(re.match(form, k) for k in made)]
+    assert (unnamed, unmade) == ([], [])
+
+
 def test_check_finds_the_run_whole(place: Place) -> None:
     code, out, err = place.run("check", "whole")
     assert (code, err) == (0, "")
@@ -226,7 +239,46 @@ def test_two_processes_on_one_run_a_corrupt_data_set_and_a_clear_end(tmp_path: P
     (tmp_path / "runs/r/steps/validate_data.json").unlink(missing_ok=True)
     code, _, err = place.run("run", "--resume", "r")
     assert (code, "trajectories.jsonl" in one_line(err)) == (1, True)
+    assert "a resumed run writes it again" in one_line(err)
     assert place.manifest("r")["status"] == "failed"
+    again = place.start("run", "--resume", "r")
+    place.wait_for("r", started("train_srl"), of=again)  # so the data set is whole again
+    again.send_signal(signal.SIGINT)
+    again.communicate(timeout=30)
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of 64 MB in a mount namespace of its own, seen through the process that holds it."""
+    (tmp_path / "disk").mkdir()
+    mount = 'mount -t tmpfs -o size=64m tmpfs "$0" && echo mounted && exec cat'
+    if not shutil.which("unshare"):
+        pytest.skip("there is no unshare, so no small disk can be made")
+    command = ["unshare", "-rm", "sh", "-c", mount, str(tmp_path / "disk")]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
+        if not holder.stdout or holder.stdout.readline() != b"mounted\n":
+            pytest.skip("this system lets no user mount a small disk")
+        yield Path(f"/proc/{holder.pid}/root{tmp_path / 'disk'}")
+
+
+def test_a_full_disk_is_one_line_and_with_space_the_run_goes_on(small_disk: Path) -> None:
+    place, ballast = Place(small_disk / "store"), small_disk / "ballast"
+    little = ["collaborate.tasks=[{level: easy, count: 8}]", "collaborate.lore_arms=false"]
+    patient = f"collaborate.task_timeout_s={PATIENCE_S}"
+    run = place.start("run", "--profile", "smoke", "--run-id", "r", *little, patient)
+    place.wait_for("r", started("collaborate"), of=run)
+    with pytest.raises(OSError, match="No space"), ballast.open("wb", buffering=0) as file:
+        while True:
+            file.write(bytes(1 << 12))
+    _, err = run.communicate(timeout=PATIENCE_S)
+    assert run.returncode == 1
+    assert re.search("no space left on device|no disk space is left", one_line(err), re.I)
+    ballast.unlink()
+    again = place.start("run", "--resume", "r")
+    place.wait_for("r", started("validate_data"), of=again)  # so the data set is written
+    again.send_signal(signal.SIGINT)
+    again.communicate(timeout=30)
+    assert again.returncode == 130
 
 
 def test_a_teacher_that_is_down_is_one_line(tmp_path: Path) -> None:

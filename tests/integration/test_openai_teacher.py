@@ -7,12 +7,14 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from goldsmith.collaboration.attempts import Bounds, attempt_task
-from goldsmith.collaboration.guard import Guard
+from goldsmith.collaboration.attempts import Bounds, Roles, attempt_tasks
 from goldsmith.collaboration.lore_retriever import LoreRetriever
+from goldsmith.collaboration.tally import Tally
 from goldsmith.collaboration.teacher_planner import EndpointTeacher, write_step
+from goldsmith.collaboration.verifier import Verifier
 from goldsmith.errors import TeacherError
 from goldsmith.tasks.cooking.domain import CookingDomain
+from goldsmith.tasks.guard import Guard
 from goldsmith.tasks.transcript import Step, Transcript, Turn
 
 DOMAIN = CookingDomain()
@@ -78,14 +80,10 @@ def test_an_endpoint_that_plans_well_writes_an_accepted_trajectory():
     def plan(_, body):
         return 200, chat(write_step(DOMAIN.planner().next_step(as_transcript(body))))
 
-    with endpoint(plan) as (url, bodies):
-        tries = attempt_task(
-            DOMAIN,
-            TASK,
-            retriever=LoreRetriever(DOMAIN.lore(), 8),
-            teacher=teacher(url),
-            bounds=Bounds(3, 40, 60),
-        )
+    with endpoint(plan) as (url, bodies), Verifier(timeout_s=60) as verifier:
+        retriever, bounds = LoreRetriever(DOMAIN.lore(), 8), Bounds(3, 40, 60)
+        roles = Roles(DOMAIN, retriever, teacher(url), verifier, bounds, Tally(1))
+        (tries,) = attempt_tasks(roles, [TASK])
     assert tries[-1].accepted
     path, _, body = bodies[0]
     assert (path, body["model"], body["temperature"]) == ("/v1/chat/completions", "bronze", 0)

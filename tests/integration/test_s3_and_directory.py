@@ -246,6 +246,19 @@ def test_a_dead_writers_leftover_neither_blocks_nor_enters_a_commit(
     assert store.get("d/a") == b"half of an older attempt"
 
 
+@pytest.mark.parametrize("damaged", ["d/a", "d/manifest.json"])
+def test_the_same_commit_again_mends_a_damaged_one_and_loses_nothing(
+    store: ObjectStore, tmp_path: Path, damaged: str
+) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "a").write_text("a")
+    commit_directory(store, "d", tmp_path / "in", kind="x", meta={})
+    _overwrite(store, damaged, b"damage")
+    commit_directory(store, "d", tmp_path / "in", kind="x", meta={})
+    assert fetch_file(store, "d", "a") == b"a"
+    assert b"damage" in [store.get(key) for key in store.list("d/")]
+
+
 def test_a_late_writer_cannot_spoil_a_commit(store: ObjectStore, tmp_path: Path) -> None:
     for name in ("ours", "theirs"):
         (tmp_path / name).mkdir()

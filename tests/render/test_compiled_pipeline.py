@@ -25,7 +25,7 @@ def gate() -> str:
 
 
 def lint(spec: dict[str, Any]) -> Iterator[str]:
-    """What KFP's local runner gets silently wrong (kfp.md 1.4): conditions and loops on outputs."""
+    """What KFP's local runner gets silently wrong: conditions and loops on named outputs."""
     dags = [spec["root"], *(c for c in spec["components"].values() if "dag" in c)]
     for dag in dags:
         for name, task in dag["dag"]["tasks"].items():

@@ -1,11 +1,12 @@
 """The documentation says what the code says: settings, defects, links, the example domain."""
 
+import json
 import re
 from pathlib import Path
 
 import pytest
 
-from goldsmith.config import run
+from goldsmith.config import cluster, run
 from goldsmith.config.load import load_config
 from goldsmith.data.defects.catalogue import KINDS
 
@@ -27,6 +28,17 @@ SECTIONS = {
 }
 
 
+CLUSTER = {
+    "cluster": cluster.ClusterConfig,
+    "cluster store": cluster.StoreSettings,
+    "cluster images": cluster.ClusterImages,
+    "cluster service_accounts": cluster.ServiceAccounts,
+    "cluster kfp": cluster.KFPSettings,
+    "cluster pool": cluster.Pool,
+    "cluster hardware": cluster.Hardware,
+}
+
+
 def table(page, mark):
     """Cells of the rows between `<!-- mark -->` and `<!-- end -->`."""
     text = (ROOT / "docs" / page).read_text().split(f"<!-- {mark} -->")[1].split("<!-- end -->")[0]
@@ -42,6 +54,17 @@ def test_every_setting_is_on_its_steps_page(section):
     for row, field in zip(rows, model.model_fields.values(), strict=True):
         if isinstance(field.default, (int, float)) and not isinstance(field.default, bool):
             assert float(row[2].strip("`")) == field.default, row
+
+
+@pytest.mark.parametrize("section", CLUSTER)
+def test_every_setting_of_a_cluster_is_in_its_table(section):
+    rows = table("configuration.md", f"config: {section}")
+    fields = CLUSTER[section].model_fields
+    assert [row[0].strip("`") for row in rows] == list(fields)
+    for row, field in zip(rows, fields.values(), strict=True):
+        assert (row[2] == "required") == field.is_required(), row
+        if isinstance(field.default, (int, float, str)):
+            assert json.loads(row[2].strip("`")) == field.default, row
 
 
 def test_every_kind_of_defect_is_in_the_table():

@@ -1,16 +1,20 @@
-"""A, B and C at one task: search, play, judge, and again with C's reason."""
+"""A, B and C at many tasks: search, play, judge, and again with C's reason.
+
+Attempts are made in rounds: while C judges one task's attempt, B plays the next task's.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from goldsmith.collaboration.guard import Guard
 from goldsmith.collaboration.lore_retriever import Retriever
+from goldsmith.collaboration.tally import Tally
 from goldsmith.collaboration.teacher_planner import Teacher
-from goldsmith.collaboration.verifier import judge
+from goldsmith.collaboration.verifier import Play, Verifier
 from goldsmith.data.trajectories import Trajectory
-from goldsmith.tasks.domain import Domain, Passage, Task
+from goldsmith.tasks.domain import Domain, Outcome, Task
+from goldsmith.tasks.guard import Guard
 from goldsmith.tasks.retrieval import as_shown
 from goldsmith.tasks.transcript import Transcript
 
@@ -22,52 +26,74 @@ class Bounds:
     attempts: int
     turns: int
     domain_seconds: float
-    """For all calls into the domain plug-in together."""
+    """For all calls of A and B into the domain plug-in together."""
 
 
-def attempt_task(
-    domain: Domain, task: Task, *, retriever: Retriever, teacher: Teacher, bounds: Bounds
-) -> list[Trajectory]:
-    """Every attempt in order; the last one is accepted, or none is."""
-    guard = Guard(domain.name, f"task {task.task_id}", bounds.domain_seconds)
-    passages = retriever.first(guard.call(domain.queries, task), task_id=task.task_id)
-    attempts: list[Trajectory] = []
-    reasons: list[str] = []
-    while len(attempts) < bounds.attempts:
-        transcript, malformed = _play(
-            domain, task, passages, teacher=teacher, reasons=reasons, bounds=bounds, guard=guard
-        )
-        outcome = judge(domain, task, transcript, passages, malformed=malformed, guard=guard)
-        number = len(attempts) + 1
-        attempts.append(Trajectory(f"{task.task_id}-a{number}", task, transcript, outcome, number))
-        if outcome.solved:
-            break
-        reasons.append(outcome.reason)
-        used = {name for turn in transcript.turns for name in turn.step.citations}
-        passages = retriever.again(passages, reasons, used=used)
-    return attempts
+@dataclass(frozen=True)
+class Roles:
+    """Who works at the tasks, and within which bounds."""
+
+    domain: Domain
+    retriever: Retriever
+    teacher: Teacher
+    verifier: Verifier
+    bounds: Bounds
+    tally: Tally
 
 
-def _play(
-    domain: Domain,
-    task: Task,
-    passages: Sequence[Passage],
-    *,
-    teacher: Teacher,
-    reasons: Sequence[str],
-    bounds: Bounds,
-    guard: Guard,
-) -> tuple[Transcript, bool]:
-    """B's transcript up to the end, an inadmissible action or a malformed step (True)."""
-    environment = guard.call(domain.environment, task)
-    seen = guard.call(environment.reset)
-    transcript = Transcript(task.prompt, as_shown(passages, task_id=task.task_id), seen.text)
-    while not seen.done and len(transcript.turns) < bounds.turns:
-        step = teacher.next_step(transcript, reasons=reasons, guard=guard)
-        if step is None:
-            return transcript, True
-        seen = guard.call(environment.step, step.action)
-        transcript = transcript.append(step, seen.text)
-        if not seen.legal:
-            break
-    return transcript, False
+def attempt_tasks(roles: Roles, tasks: Sequence[Task]) -> list[list[Trajectory]]:
+    """For each task every attempt in order; the last one is accepted, or none is."""
+    cases = [_Case(roles, task) for task in tasks]
+    for _ in range(roles.bounds.attempts):
+        open_ = [case for case in cases if not case.closed]
+        outcomes = roles.verifier.judge(case.play() for case in open_)
+        for case, outcome in zip(open_, outcomes, strict=True):
+            case.learn(outcome)
+            if case.closed:
+                roles.tally.task(case.attempts)
+    return [case.attempts for case in cases]
+
+
+class _Case:
+    """One task and the attempts at it so far."""
+
+    def __init__(self, roles: Roles, task: Task) -> None:
+        self.roles, self.task = roles, task
+        self.attempts: list[Trajectory] = []
+        self._reasons: list[str] = []
+        seconds = roles.bounds.domain_seconds
+        self._guard = Guard(roles.domain.name, f"task {task.task_id}", seconds)
+        queries = self._guard.call(roles.domain.queries, task)
+        self._passages = roles.retriever.first(queries, task_id=task.task_id)
+
+    @property
+    def closed(self) -> bool:
+        """Accepted, or tried often enough."""
+        tries = self.attempts
+        return bool(tries) and (tries[-1].accepted or len(tries) == self.roles.bounds.attempts)
+
+    def play(self) -> Play:
+        """B's next attempt, up to the end, an inadmissible action or a malformed step."""
+        roles, guard = self.roles, self._guard
+        environment = guard.call(roles.domain.environment, self.task)
+        seen = guard.call(environment.reset)
+        shown = as_shown(self._passages, task_id=self.task.task_id)
+        self._transcript = Transcript(self.task.prompt, shown, seen.text)
+        while seen.legal and not seen.done and len(self._transcript.turns) < roles.bounds.turns:
+            step = roles.teacher.next_step(self._transcript, reasons=self._reasons, guard=guard)
+            roles.tally.turn()
+            if step is None:
+                return Play(self.task, self._transcript, malformed=True)
+            seen = guard.call(environment.step, step.action)
+            self._transcript = self._transcript.append(step, seen.text)
+        return Play(self.task, self._transcript, malformed=False)
+
+    def learn(self, outcome: Outcome) -> None:
+        """C's verdict on the last play; its reason tells A what to look for next."""
+        number, transcript = len(self.attempts) + 1, self._transcript
+        name = f"{self.task.task_id}-a{number}"
+        self.attempts.append(Trajectory(name, self.task, transcript, outcome, number))
+        if not self.closed:
+            self._reasons.append(outcome.reason)
+            used = {cited for turn in transcript.turns for cited in turn.step.citations}
+            self._passages = self.roles.retriever.again(self._passages, self._reasons, used=used)

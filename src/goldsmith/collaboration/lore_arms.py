@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
-from goldsmith.collaboration.attempts import Bounds, attempt_task
+from goldsmith.collaboration.attempts import Roles, attempt_tasks
 from goldsmith.collaboration.lore_retriever import FixedLore, LoreRetriever, Retriever
-from goldsmith.collaboration.teacher_planner import Teacher
 from goldsmith.data.trajectories import Trajectory
 from goldsmith.tasks.domain import Domain, Task
+from goldsmith.tasks.guard import Guard
 
 Attempts = Sequence[Sequence[Trajectory]]
 """Per task, every attempt at it."""
+ARMS = ("gold", "none", "wrong")
+"""What is played again beside the data set itself, the arm `retrieved`."""
 
 
 def acceptance(attempts: Attempts) -> dict[str, float | int]:
@@ -29,7 +32,8 @@ def recall(domain: Domain, attempts: Attempts) -> dict[str, float]:
     """Mean share of the passages a task needs that A had found, at the first and last attempt."""
     shares = []
     for tries in attempts:
-        needed = domain.gold_passages(tries[0].task)
+        task = tries[0].task
+        needed = Guard(domain.name, f"task {task.task_id}").call(domain.gold_passages, task)
         if needed:
             found = [{name for name, _ in tries[at].transcript.passages} for at in (0, -1)]
             shares.append([len(needed & names) / len(needed) for names in found])
@@ -38,19 +42,16 @@ def recall(domain: Domain, attempts: Attempts) -> dict[str, float]:
 
 
 def measure_arms(
-    domain: Domain, attempts: Attempts, *, teacher: Teacher, k: int, count: int, bounds: Bounds
+    roles: Roles, attempts: Attempts, *, k: int, count: int
 ) -> dict[str, dict[str, float | int]]:
     """The lore table: `count` of the tasks, evenly drawn, played again with other lore."""
     sample = [attempts[i * len(attempts) // count] for i in range(min(count, len(attempts)))]
     tasks = [tries[0].task for tries in sample]
-    arms = {
-        name: [
-            attempt_task(domain, task, retriever=retriever, teacher=teacher, bounds=bounds)
-            for task in tasks
-        ]
-        for name, retriever in _retrievers(domain, tasks, k).items()
-    }
-    ordered: dict[str, Attempts] = {
+    arms: dict[str, Attempts] = {}
+    for name, retriever in _retrievers(roles.domain, tasks, k).items():
+        roles.tally.say(f"lore arm {name}")
+        arms[name] = attempt_tasks(replace(roles, retriever=retriever), tasks)
+    ordered = {
         "gold": arms["gold"],
         "retrieved": sample,
         "none": arms["none"],
@@ -60,14 +61,16 @@ def measure_arms(
 
 
 def _retrievers(domain: Domain, tasks: Sequence[Task], k: int) -> Mapping[str, Retriever]:
-    pack = {passage.passage_id: passage for passage in domain.lore()}
+    guard = Guard(domain.name, "the lore arms")
+    pack = {passage.passage_id: passage for passage in guard.call(domain.lore)}
     gold = {
-        task.task_id: [pack[name] for name in sorted(domain.gold_passages(task))] for task in tasks
+        task.task_id: [pack[name] for name in sorted(guard.call(domain.gold_passages, task))]
+        for task in tasks
     }
     return {
         "gold": FixedLore(gold),
         "none": FixedLore({}),
-        "wrong": LoreRetriever(domain.wrong_lore(), k),
+        "wrong": LoreRetriever(guard.call(domain.wrong_lore), k),
     }
 
 

@@ -15,20 +15,21 @@ from pathlib import Path
 from typing import Any
 
 from goldsmith import __version__
-from goldsmith.collaboration.attempts import Bounds, attempt_task
-from goldsmith.collaboration.guard import Guard
-from goldsmith.collaboration.lore_arms import acceptance, describe, measure_arms, recall
+from goldsmith.collaboration.attempts import Bounds, Roles, attempt_tasks
+from goldsmith.collaboration.lore_arms import ARMS, acceptance, describe, measure_arms, recall
 from goldsmith.collaboration.lore_retriever import LoreRetriever
-from goldsmith.collaboration.teacher_planner import Teacher, open_teacher
+from goldsmith.collaboration.tally import Tally
+from goldsmith.collaboration.teacher_planner import open_teacher
+from goldsmith.collaboration.verifier import Verifier
 from goldsmith.config.run import CollaborateConfig, RunContext
 from goldsmith.data.trajectories import Trajectory, write_jsonl
 from goldsmith.errors import DataError
-from goldsmith.observability.progress import Progress
 from goldsmith.store.directories import commit_directory, describe_directory
 from goldsmith.store.manifest import digest_of
 from goldsmith.store.object_store import ObjectStore, open_store
 from goldsmith.store.steps import once
 from goldsmith.tasks.domain import Domain, Passage, Task
+from goldsmith.tasks.guard import Guard
 from goldsmith.tasks.registry import find_domain
 
 log = logging.getLogger(__name__)
@@ -44,28 +45,40 @@ def collaborate(run: RunContext, config: CollaborateConfig) -> str:
 def _write(run: RunContext, config: CollaborateConfig) -> str:
     log.info("Loading domain (%s)", run.domain)
     domain = find_domain(run.domain)
-    teacher = open_teacher(domain, config)
-    bounds = Bounds(config.max_attempts, config.max_turns, config.task_timeout_s)
     lore: Sequence[Passage] = _guard(domain, "its lore", config).call(domain.lore)
-    attempts = _attempts(
-        domain,
-        _tasks(domain, config, run.seed),
-        retriever=LoreRetriever(lore, config.passages),
-        teacher=teacher,
-        bounds=bounds,
-    )
-    report = _report(domain, attempts, teacher=teacher, config=config, bounds=bounds)
+    with Verifier(timeout_s=config.task_timeout_s) as verifier:
+        roles = Roles(
+            domain,
+            LoreRetriever(lore, config.passages),
+            open_teacher(domain, config),
+            verifier,
+            Bounds(config.max_attempts, config.max_turns, config.task_timeout_s),
+            Tally(_total(config)),
+        )
+        tasks = _tasks(roles, config, run.seed)
+        attempts = attempt_tasks(roles, tasks)
+        _check_accepted(domain, attempts)
+        report = _report(roles, attempts, config)
     meta = {"lineage": _lineage(run, config), "counts": _counts(attempts), "report": report}
     return _commit(open_store(run.store), domain, attempts, lore=lore, meta=meta)
 
 
-def _tasks(domain: Domain, config: CollaborateConfig, seed: int) -> list[Task]:
+def _total(config: CollaborateConfig) -> int:
+    """How many tasks are played, those of the lore arms too."""
+    count = sum(mix.count for mix in config.tasks)
+    return count + len(ARMS) * min(config.arm_tasks, count) * config.lore_arms
+
+
+def _tasks(roles: Roles, config: CollaborateConfig, seed: int) -> list[Task]:
     """The training tasks of every level."""
     tasks: list[Task] = []
     for mix in config.tasks:
-        log.info("Making tasks (%d %s)", mix.count, mix.level)
-        guard = _guard(domain, f"{mix.count} tasks of level {mix.level}", config, mix.count)
-        tasks += guard.call(domain.tasks, mix.level, "train", mix.count, seed=seed)
+        roles.verifier.prepare(roles.domain.name, mix.level, mix.count, seed=seed)
+    for mix in config.tasks:
+        work = f"{mix.count} tasks of level {mix.level}"
+        roles.tally.say(f"making {work}")
+        guard = _guard(roles.domain, work, config, mix.count)
+        tasks += guard.call(roles.domain.tasks, mix.level, "train", mix.count, seed=seed)
     return tasks
 
 
@@ -74,57 +87,28 @@ def _guard(domain: Domain, work: str, config: CollaborateConfig, count: int = 1)
     return Guard(domain.name, work, max(config.task_timeout_s, float(count)))
 
 
-def _attempts(
-    domain: Domain,
-    tasks: Sequence[Task],
-    *,
-    retriever: LoreRetriever,
-    teacher: Teacher,
-    bounds: Bounds,
-) -> list[list[Trajectory]]:
-    progress = Progress("collaborate")
-    attempts: list[list[Trajectory]] = []
-    accepted = 0
-    for done, task in enumerate(tasks, start=1):
-        tries = attempt_task(domain, task, retriever=retriever, teacher=teacher, bounds=bounds)
-        attempts.append(tries)
-        accepted += tries[-1].accepted
-        word = "accepted" if tries[-1].accepted else "rejected"
-        text = f"{task.level} task {word} at attempt {len(tries)}"
-        progress.update(done, len(tasks), text=text, metrics={"accepted": accepted / done})
-    if not accepted:
+def _check_accepted(domain: Domain, attempts: Sequence[Sequence[Trajectory]]) -> None:
+    """DataError if no task at all was solved."""
+    if not any(tries[-1].accepted for tries in attempts):
         raise DataError(
-            f"domain {domain.name}: none of {len(tasks)} tasks was solved",
+            f"domain {domain.name}: none of {len(attempts)} tasks was solved",
             why=attempts[0][-1].outcome.reason,
             fix="check the teacher (collaborate.teacher) and the lore",
         )
-    return attempts
 
 
 def _report(
-    domain: Domain,
-    attempts: Sequence[Sequence[Trajectory]],
-    *,
-    teacher: Teacher,
-    config: CollaborateConfig,
-    bounds: Bounds,
+    roles: Roles, attempts: Sequence[Sequence[Trajectory]], config: CollaborateConfig
 ) -> dict[str, Any]:
     """Acceptance, recall of A, the lore table, and the size of the transcripts."""
     report: dict[str, Any] = {
         "acceptance": acceptance(attempts),
-        "recall": {"k": config.passages, **recall(domain, attempts)},
+        "recall": {"k": config.passages, **recall(roles.domain, attempts)},
         "transcripts": describe(attempts),
     }
     if config.lore_arms:
         log.info("Measuring lore arms (%d tasks)", min(config.arm_tasks, len(attempts)))
-        report["arms"] = measure_arms(
-            domain,
-            attempts,
-            teacher=teacher,
-            k=config.passages,
-            count=config.arm_tasks,
-            bounds=bounds,
-        )
+        report["arms"] = measure_arms(roles, attempts, k=config.passages, count=config.arm_tasks)
     return report
 
 

@@ -9,10 +9,10 @@ from collections.abc import Mapping, Sequence
 from importlib import resources
 from typing import Any, Protocol
 
-from goldsmith.collaboration.guard import Guard
 from goldsmith.config.run import CollaborateConfig
 from goldsmith.errors import ConfigError, TeacherError
-from goldsmith.tasks.domain import Domain
+from goldsmith.tasks.domain import Domain, Planner
+from goldsmith.tasks.guard import Guard
 from goldsmith.tasks.transcript import Step, Transcript
 
 KEY_VARIABLE = "GOLDSMITH_TEACHER_API_KEY"
@@ -35,7 +35,7 @@ class SymbolicTeacher:
     """The domain's planner: it plans from the transcript, so C's reason reaches it through A."""
 
     def __init__(self, domain: Domain) -> None:
-        self._planner = domain.planner()
+        self._planner: Planner = Guard(domain.name, "its planner").call(domain.planner)
 
     def next_step(
         self, transcript: Transcript, *, reasons: Sequence[str], guard: Guard

@@ -11,12 +11,12 @@ import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from goldsmith.config.run import RunConfig
+from goldsmith.config.run import RunConfig, Section
 from goldsmith.errors import ConfigError
 
 DEFAULT_PROFILE = "laptop"
@@ -36,8 +36,8 @@ def load_config(
     overrides: Sequence[str] = (),
 ) -> RunConfig:
     """The config of a profile, or of `file`, with dotted flags on top; ConfigError on a mistake."""
-    source, text = (str(file), _read(file)) if file else (profile, _profile(profile))
-    values = _merge(_defaults(), _mapping(text, source=source))
+    source, text = (str(file), read_config(file)) if file else (profile, _profile(profile))
+    values = _merge(_defaults(), parse_mapping(text, source=source))
     for flag in overrides:
         _set(values, flag)
     return validate_config(values)
@@ -48,7 +48,15 @@ def validate_config(values: Mapping[str, Any]) -> RunConfig:
     try:
         return RunConfig.model_validate(values)
     except ValidationError as error:
-        raise _explain(error) from None
+        raise explain_mistake(error, RunConfig) from None
+
+
+def parse_section(name: str, values: Mapping[str, Any]) -> Section:
+    """The section `name` of a RunConfig, defaults for what is left out; ConfigError."""
+    config = validate_config({name: dict(values)})
+    sections = {f.alias or key: getattr(config, key) for key, f in RunConfig.model_fields.items()}
+    section: Section = sections[name]
+    return section
 
 
 def nearest(name: str, names: Iterable[str]) -> str:
@@ -69,7 +77,8 @@ def _profile(name: str) -> str:
     return (_PROFILES / f"{name}.yaml").read_text(encoding="utf-8")
 
 
-def _read(path: Path) -> str:
+def read_config(path: Path) -> str:
+    """The text of a configuration file; ConfigError if it cannot be read."""
     try:
         return path.read_text(encoding="utf-8")
     except OSError as error:
@@ -78,7 +87,8 @@ def _read(path: Path) -> str:
         raise ConfigError(f"cannot read config {path}", why="it is not UTF-8 text") from None
 
 
-def _mapping(text: str, *, source: str) -> dict[str, Any]:
+def parse_mapping(text: str, *, source: str) -> dict[str, Any]:
+    """The YAML mapping `text`; ConfigError if it is none."""
     try:
         values = yaml.safe_load(text) or {}
     except yaml.YAMLError as error:
@@ -135,14 +145,16 @@ def _no_keys(key: str, parent: str) -> ConfigError:
     return ConfigError(f"unknown key {key!r}", why=f"{parent} is a value and has no keys")
 
 
-def _explain(error: ValidationError) -> ConfigError:
+def explain_mistake(error: ValidationError, root: type[BaseModel]) -> ConfigError:
     """One line for the first mistake; unknown keys come first, since they cause the others."""
     mistakes = error.errors(include_url=False)
     mistake = next((m for m in mistakes if m["type"] == "extra_forbidden"), mistakes[0])
-    key = ".".join(str(part) for part in mistake["loc"])
+    key = ".".join(str(part) for part in mistake["loc"] if part != "[key]")  # of a mapping
     more = f" (and {len(mistakes) - 1} more)" if len(mistakes) > 1 else ""
     if mistake["type"] == "extra_forbidden":
-        return ConfigError(f"unknown key {key!r}{more}", fix=_nearest_key(mistake["loc"]))
+        return ConfigError(f"unknown key {key!r}{more}", fix=_nearest_key(mistake["loc"], root))
+    if mistake["type"] == "missing":
+        return ConfigError(f"missing key {key!r}{more}")
     why = mistake["msg"].removeprefix("Value error, ")
     why = why[:1].lower() + why[1:]
     if not key:
@@ -150,20 +162,29 @@ def _explain(error: ValidationError) -> ConfigError:
     return ConfigError(f"impossible value {key} = {mistake['input']!r}{more}", why=why)
 
 
-def _nearest_key(location: tuple[int | str, ...]) -> str:
+def _nearest_key(location: tuple[int | str, ...], root: type[BaseModel]) -> str:
     """The nearest key at the same place, or the same name in a section."""
     *path, name = location
-    model: type[BaseModel] = RunConfig
-    for part in path:
-        if isinstance(part, str):
-            model = _section(model, part)
+    model = _model_at(root, path)
     prefix = "".join(f"{part}." for part in path)
     keys = [prefix + key for key in _keys(model)]
     if not path:
-        keys += [k for k in _section_keys() if k.rpartition(".")[2] == name]
+        keys += [k for k in _section_keys(root) if k.rpartition(".")[2] == name]
         if exact := [k for k in keys if k.rpartition(".")[2] == name]:
             return f"did you mean {' or '.join(exact)}?"
     return nearest(prefix + str(name), keys)
+
+
+def _model_at(root: type[BaseModel], path: Sequence[int | str]) -> type[BaseModel]:
+    """The model at a place; below a list or mapping comes an index or a name, then the item."""
+    model, inside = root, False
+    for part in path:
+        if inside:
+            inside = False
+        else:
+            inside = get_origin(_keys(model)[str(part)]) in (dict, list, tuple)
+            model = _section(model, str(part))
+    return model
 
 
 def _keys(model: type[BaseModel]) -> dict[str, Any]:
@@ -180,11 +201,9 @@ def _section(model: type[BaseModel], key: str) -> type[BaseModel]:
     raise ConfigError(f"{key} is no section")
 
 
-def _section_keys() -> list[str]:
-    sections = [key for key, kind in _keys(RunConfig).items() if _is_model(kind)]
-    return [
-        f"{section}.{key}" for section in sections for key in _keys(_section(RunConfig, section))
-    ]
+def _section_keys(root: type[BaseModel]) -> list[str]:
+    sections = [key for key, kind in _keys(root).items() if _is_model(kind)]
+    return [f"{section}.{key}" for section in sections for key in _keys(_section(root, section))]
 
 
 def _is_model(kind: Any) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationInfo, field_validator
 
 Tier = Literal["bronze", "silver", "gold"]
 
@@ -60,7 +60,7 @@ class CollaborateConfig(Section):
     max_turns: PositiveInt = 40
     """Steps of one attempt."""
     task_timeout_s: float = Field(default=60.0, gt=0)
-    """Time that the domain plug-in may spend on one task, all its calls together."""
+    """Time that the domain plug-in may spend on one task for A and B together, and on a verdict."""
     teacher: Literal["symbolic", "openai"] = "symbolic"
     """B's back end; `openai` is any OpenAI-compatible endpoint."""
     teacher_url: str = ""
@@ -76,7 +76,7 @@ class CollaborateConfig(Section):
 class ValidateDataConfig(Section):
     """The data validator in front of training."""
 
-    max_tokens: PositiveInt = 2048
+    max_tokens: PositiveInt = 1024  # the context of the shipped bases
     """Token budget of one transcript, by a conservative count without a tokenizer."""
     near_duplicate_threshold: float = Field(default=0.95, gt=0, le=1)
     max_class_share: float = Field(default=0.9, gt=0, le=1)
@@ -100,19 +100,27 @@ class SRLConfig(Section):
     """Completions per prompt (G)."""
     prompts_per_update: PositiveInt = 16
     learning_rate: float = Field(default=1e-3, gt=0)
-    temperature: float = Field(default=1.0, gt=0)
-    max_new_tokens: PositiveInt = 48
+    temperature: float = Field(default=1.2, gt=0)
+    """Above 1: bases are sure of wrong lookups, and a group of equal answers teaches nothing."""
+    max_new_tokens: PositiveInt = 64
     filter_epsilon: float = Field(default=0.05, ge=0)
     """Groups whose reward std is not above this are dead and are refilled."""
     refill_rounds: int = Field(default=4, ge=0)
     malformed_reward: float = Field(default=-0.2, ge=-1, le=0)
-    kl_target: float | None = None
+    kl_target: float | None = Field(default=None, gt=0)
     """Nats a token; None: no KL."""
     processes: PositiveInt = 2
     """Training processes (ranks); another number gives another, equally good result."""
     lora_rank: int = Field(default=0, ge=0)
     """0: full fine-tuning."""
     save_every: PositiveInt = 20
+
+    @field_validator("kl_target")
+    @classmethod
+    def _paper_has_no_kl(cls, value: float | None, info: ValidationInfo) -> float | None:
+        if value is not None and info.data.get("mode") == "paper":
+            raise ValueError("mode paper has no KL; leave srl.kl_target out, or set srl.mode=ours")
+        return value
 
 
 class RLVRConfig(Section):
@@ -124,12 +132,12 @@ class RLVRConfig(Section):
     prompts_per_update: PositiveInt = 8
     learning_rate: float = Field(default=3e-4, gt=0)
     temperature: float = Field(default=1.0, gt=0)
-    max_new_tokens: PositiveInt = 48
+    max_new_tokens: PositiveInt = 64
     """Per turn."""
     max_turns: PositiveInt = 24
     filter_epsilon: float = Field(default=0.0, ge=0)
     refill_rounds: int = Field(default=2, ge=0)
-    kl_target: float | None = None
+    kl_target: float | None = Field(default=None, gt=0)
     processes: PositiveInt = 2
     """Training processes (ranks); another number gives another, equally good result."""
     lora_rank: int = Field(default=0, ge=0)
@@ -166,7 +174,7 @@ class EvaluateConfig(Section):
     processes: PositiveInt = 2
     """Processes that play; another number draws other samples."""
     temperature: float = Field(default=1.0, gt=0)
-    max_new_tokens: PositiveInt = 48
+    max_new_tokens: PositiveInt = 64
     max_turns: PositiveInt = 24
 
 

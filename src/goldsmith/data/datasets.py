@@ -10,6 +10,8 @@ from goldsmith.store.directories import fetch_file
 from goldsmith.store.object_store import ObjectStore
 
 TRAJECTORIES = "trajectories.jsonl"
+WRITE_AGAIN = "a resumed run writes it again"
+"""What to do about a data set that is damaged or missing."""
 
 
 def load_trajectories(store: ObjectStore, ref: str) -> list[Trajectory]:
@@ -18,13 +20,9 @@ def load_trajectories(store: ObjectStore, ref: str) -> list[Trajectory]:
     try:
         data = fetch_file(store, ref, TRAJECTORIES)
     except (NotFoundError, KeyError) as error:
-        raise DataError(
-            f"data set {ref} is missing", why=str(error), fix="collaborate again"
-        ) from error
+        raise DataError(f"data set {ref} is missing", why=str(error), fix=WRITE_AGAIN) from error
     except IntegrityError as error:
-        raise DataError(
-            f"{name} is corrupt", why=str(error), fix="fetch or collaborate again"
-        ) from error
+        raise DataError(f"{name} is corrupt", why=str(error), fix=WRITE_AGAIN) from error
     return [parse(line, f"{name}:{n}") for n, line in enumerate(data.splitlines(), 1)]
 
 

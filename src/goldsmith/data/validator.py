@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from goldsmith.config.run import RunContext, ValidateDataConfig
+from goldsmith.data.datasets import WRITE_AGAIN
 from goldsmith.data.defects import (
     balance,
     keys,
@@ -34,10 +35,12 @@ from goldsmith.data.trajectories import Trajectory, from_json
 from goldsmith.errors import ConfigError, ConflictError, DataError, IntegrityError, NotFoundError
 from goldsmith.observability.progress import Progress
 from goldsmith.store.directories import fetch_directory
+from goldsmith.store.layout import run_key
 from goldsmith.store.manifest import canonical
 from goldsmith.store.object_store import ObjectStore, open_store
 from goldsmith.store.steps import once
 from goldsmith.tasks.domain import Domain, Split, Task
+from goldsmith.tasks.guard import Guard
 from goldsmith.tasks.registry import find_domain
 from goldsmith.tasks.verification import VerifierPool
 
@@ -62,10 +65,10 @@ def validate_data(run: RunContext, config: ValidateDataConfig, *, dataset: str) 
                 fetch_directory(store, dataset, Path(folder))
             except (NotFoundError, IntegrityError) as error:
                 raise DataError(
-                    f"data set {dataset} cannot be read", why=str(error), fix="collaborate again"
+                    f"data set {dataset} cannot be read", why=str(error), fix=WRITE_AGAIN
                 ) from error
             report = validate_file(Path(folder), config, name=dataset)
-        report_key = f"runs/{run.run_id}/validation.json"
+        report_key = run_key(run.run_id, "validation.json")
         store_report(store, report_key, report)
         for finding in report.findings:
             log.warning("%s: %s", finding.kind.severity, finding)
@@ -144,8 +147,10 @@ class _Check:
             told, self.file.name, sha256=reader.sha256, records=self.report.records
         )
         self.add(0, found)
+        progress.update(size, size, text="comparing records")
         self.whole()
-        self.replay(judge)
+        for replayed in self.replay(judge):
+            progress.update(size, size, text=f"{replayed} records replayed")
         progress.update(size, size, text=f"{self.report.records} records")
 
     def add(self, line: int, problems: Sequence[Problem] | Problems) -> bool:
@@ -221,8 +226,8 @@ class _Check:
                 self.add(self._line(later), [("near-duplicate", message)])
         self.add(0, self.balance.problems(self.config.max_class_share))
 
-    def replay(self, judge: replay.Judge) -> None:
-        """The chosen trajectories, in batches."""
+    def replay(self, judge: replay.Judge) -> Iterator[int]:
+        """The chosen trajectories, in batches; how many are done."""
         numbers = self.sample.numbers()
         for start in range(0, len(numbers), replay.BATCH):
             batch = numbers[start : start + replay.BATCH]
@@ -230,6 +235,7 @@ class _Check:
             self.report.replayed += len(batch)
             for number, problems in zip(batch, found, strict=True):
                 self.add(self._line(number), problems)
+            yield self.report.replayed
 
     def _held_out(self) -> Iterator[bytes]:
         """Keys of evaluation tasks of the levels that occur."""
@@ -267,7 +273,8 @@ def task_key(task: Task) -> bytes:
 def held_out_keys(domain: Domain, level: str, count: int) -> Iterator[bytes]:
     """Keys of the first tasks of the splits that training must not see."""
     for split in HELD_OUT:
-        yield from map(task_key, domain.tasks(level, split, count))
+        guard = Guard(domain.name, f"{count} tasks of level {level}")
+        yield from map(task_key, guard.call(domain.tasks, level, split, count))
 
 
 def read_lore(path: Path, report: Report) -> dict[str, bytes]:

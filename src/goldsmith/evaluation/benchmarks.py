@@ -19,7 +19,8 @@ from goldsmith.evaluation.wins import WinJudge
 from goldsmith.observability.progress import Progress
 from goldsmith.rollouts.episodes import Episode, Opening, play_batches
 from goldsmith.rollouts.policy import Policy
-from goldsmith.tasks.domain import Domain
+from goldsmith.tasks.domain import Domain, Environment, Observation, Task
+from goldsmith.tasks.guard import Guard
 from goldsmith.tasks.retrieval import LoreIndex, as_shown
 from goldsmith.tasks.transcript import Transcript
 from goldsmith.tasks.verification import VerifierPool
@@ -81,7 +82,7 @@ class Bench:
         """`share` (i, n): only every n-th game, from the i-th."""
         self.domain, self.config, self.seed = domain, config, seed
         self.share = share
-        self.lore = LoreIndex(domain.lore())
+        self.lore = LoreIndex(Guard(domain.name, "its lore").call(domain.lore))
         self.wins = WinJudge(verifiers)
         self.progress = Progress("evaluate")
         self.total = 2 * sum(suite.games for suite in config.suites)
@@ -123,20 +124,26 @@ class Bench:
 
     def openings(self, suite: SuiteConfig) -> list[Opening]:
         """The suite's test tasks as the student sees them: prompt, A's passages, first sight."""
-        openings = []
-        tasks = self.domain.tasks(suite.level, "test", suite.games, seed=self.seed)
-        for task in tasks[self.share[0] :: self.share[1]]:
-            found = self.lore.gather(self.domain.queries(task), self.config.passages)
-            passages = as_shown(found, task_id=task.task_id)
-            sight = self.domain.environment(task).reset().text
-            openings.append(Opening(task, Transcript(task.prompt, passages, sight)))
-        return openings
+        name, games = self.domain.name, suite.games
+        guard = Guard(name, f"{games} tasks of level {suite.level}")
+        tasks = guard.call(self.domain.tasks, suite.level, "test", games, seed=self.seed)
+        return [self._opening(task) for task in tasks[self.share[0] :: self.share[1]]]
+
+    def _opening(self, task: Task) -> Opening:
+        guard = Guard(self.domain.name, f"task {task.task_id}")
+        queries = guard.call(self.domain.queries, task)
+        found = self.lore.gather(queries, self.config.passages)
+        environment: Environment = guard.call(self.domain.environment, task)
+        sight: Observation = guard.call(environment.reset)
+        passages = as_shown(found, task_id=task.task_id)
+        return Opening(task, Transcript(task.prompt, passages, sight.text))
 
     def _played(
         self, policy: Policy, openings: list[Opening], *, side: Side, name: str
     ) -> list[Played]:
         """One row a task; the two models draw different random numbers."""
         seed = (2 * self.seed + SIDES.index(side)) * self.share[1] + self.share[0]
+        self._tell(name)
         greedy = self.wins.judge(
             self._rows(policy, openings, samples=1, temperature=0.0, seed=seed)
         )
@@ -182,6 +189,9 @@ class Bench:
     ) -> Iterator[list[list[Episode]]]:
         for batch in batches:
             self.done += len(batch) * self.share[1]
-            if self.share[0] == 0:  # the shares are alike: one speaks for all
-                self.progress.update(min(self.done, self.total), self.total, text=name)
+            self._tell(name)
             yield batch
+
+    def _tell(self, name: str) -> None:
+        if self.share[0] == 0:  # the shares are alike: one speaks for all
+            self.progress.update(min(self.done, self.total), self.total, text=name)

@@ -13,6 +13,7 @@ from goldsmith.evaluation.benchmarks import metrics
 from goldsmith.evaluation.scores import SIDES, Scores
 from goldsmith.evaluation.shares import play_shares
 from goldsmith.registry import models
+from goldsmith.store.layout import run_key
 from goldsmith.store.manifest import seal
 from goldsmith.store.object_store import open_store
 from goldsmith.store.steps import once
@@ -39,7 +40,7 @@ def evaluate(run: RunContext, config: EvaluateConfig, *, model: str) -> str:
             temperature=config.temperature,
             suites=suites,
         )
-        key = f"runs/{run.run_id}/scores.json"
+        key = run_key(run.run_id, "scores.json")
         measured = {"kind": "scores", "run_id": run.run_id, "metrics": metrics(scores)}
         try:
             store.create(key, seal({**measured, **scores.model_dump(mode="json")}))

@@ -61,12 +61,13 @@ def quality_gate(run: RunContext, config: QualityGateConfig, *, scores: str, mod
 
     A promoted run goes on with `model`, any other with the model that is live.
     """
+    from goldsmith.store.layout import run_key
     from goldsmith.store.manifest import seal, unseal
     from goldsmith.store.object_store import open_store
     from goldsmith.store.steps import once
 
     store = open_store(run.store)
-    key = f"runs/{run.run_id}/gate.json"
+    key = run_key(run.run_id, "gate.json")
 
     def work() -> dict[str, Any]:
         try:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import multiprocessing
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import FIRST_EXCEPTION, Future, ProcessPoolExecutor, wait
 from itertools import chain, zip_longest
 from pathlib import Path
 
@@ -28,7 +28,7 @@ def play_shares(
         played = [
             pool.submit(_play, domain, config, dict(directories), seed, share) for share in shares
         ]
-        parts = [future.result() for future in played]
+        parts = _results(played)
     return tuple(_merged(suites) for suites in zip(*parts, strict=True))
 
 
@@ -44,6 +44,15 @@ def _play(
     policies = {side: load_policy(directory) for side, directory in directories.items()}
     with VerifierPool() as verifiers:
         return Bench(find_domain(domain), config, verifiers, seed=seed, share=share).play(policies)
+
+
+def _results(played: Sequence[Future[tuple[SuiteScores, ...]]]) -> list[tuple[SuiteScores, ...]]:
+    """What each share gave; the first failure ends all of them at once."""
+    done, open_ = wait(played, return_when=FIRST_EXCEPTION)
+    if open_:
+        for process in multiprocessing.active_children():
+            process.kill()
+    return [future.result() for future in (done if open_ else played)]
 
 
 def _merged(parts: Sequence[SuiteScores]) -> SuiteScores:

@@ -5,7 +5,7 @@ interval is two-sided at `confidence`; its lower end is the one-sided bound at (
 
 The gate uses the paired bootstrap over problems. The hierarchical one (problems, then samples)
 counts the noise of sampling twice, once in the spread between problems and once inside them, so
-that it is wider; reports of a single model use it (facts/srl.md section 4 asks for both).
+that it is wider; reports of a single model use it.
 """
 
 from __future__ import annotations

@@ -16,6 +16,7 @@ from typing import Any
 log = logging.getLogger(__name__)
 
 VARIABLE = "GOLDSMITH_PROGRESS"
+REPEAT_S = 10.0
 
 
 class Progress:
@@ -25,6 +26,8 @@ class Progress:
         self.step = step
         name = os.environ.get(VARIABLE, "")
         self._path = Path(name) if name else None
+        self._last: dict[str, Any] = {}
+        self._told = time.monotonic()
 
     def update(
         self,
@@ -44,6 +47,18 @@ class Progress:
             "metrics": dict(metrics or {}),
         }
         log.info("%s %d/%d %s", self.step, done, total, text)
+        self._tell(line)
+
+    def repeat(self) -> None:
+        """Tell the last line again if it is `REPEAT_S` old: a part of one unit is done.
+
+        For units that may take minutes, since a run that tells nothing for long is ended.
+        """
+        if self._last and time.monotonic() - self._told > REPEAT_S:
+            self._tell({**self._last, "t": round(time.time(), 3)})
+
+    def _tell(self, line: dict[str, Any]) -> None:
+        self._last, self._told = line, time.monotonic()
         if self._path is not None:
             append_line(self._path, line)
 

@@ -29,37 +29,41 @@ def roll_out(run: RunContext, config: RollOutConfig, *, version: str, verdict: s
 
     def work() -> dict[str, Any]:
         store = open_store(run.store)
-        promotion_id = f"{run.run_id}-{run.tier}"
         if verdict == "promote" and config.enabled and version:
-            action, alias = "promote", _promote(store, run, version, promotion_id)
+            action, alias = "promote", _promote(store, run, version)
         else:
             action = "reject" if verdict == "reject" else "hold"
             alias = read_alias(store, run.tier)[0]
         facts = {"version": version, "verdict": verdict, "action": action}
-        _write_down(store, promotion_id, {**facts, **_circumstances(store, run, version, alias)})
+        _write_down(store, run, {**facts, **_circumstances(store, run, version, alias)})
         log.info("Tier %s: %s %s, %s is live", run.tier, action, version, alias.live)
-        return {"live": alias.live, "promotion_id": promotion_id, "action": action}
+        return {"live": alias.live, "promotion_id": promotion_id(run), "action": action}
 
     inputs = {"config": config, "version": version, "verdict": verdict}
     return str(once(run, "roll_out", inputs, work)["live"])
 
 
-def promotion_key(promotion_id: str) -> str:
+def promotion_id(run: RunContext) -> str:
+    """The name of a run's promotion."""
+    return f"{run.run_id}-{run.tier}"
+
+
+def promotion_key(name: str) -> str:
     """Where the record of a promotion is kept."""
-    return f"promotions/{promotion_id}.json"
+    return f"promotions/{name}.json"
 
 
-def read_promotion(store: ObjectStore, promotion_id: str) -> dict[str, Any]:
+def read_promotion(store: ObjectStore, name: str) -> dict[str, Any]:
     """The record of a promotion; NotFoundError if there is none."""
-    key = promotion_key(promotion_id)
+    key = promotion_key(name)
     return unseal(store.get(key), key=f"{store.url}/{key}")
 
 
-def _promote(store: ObjectStore, run: RunContext, version: str, promotion_id: str) -> Alias:
+def _promote(store: ObjectStore, run: RunContext, version: str) -> Alias:
     registered = read_step(store, run.run_id, "register") or {}
     judged_against = str(registered.get("outputs", {}).get("judged_against", ""))
     return models.promote(
-        store, run.tier, version, cause=promotion_id, judged_against=judged_against
+        store, run.tier, version, cause=promotion_id(run), judged_against=judged_against
     )
 
 
@@ -79,13 +83,14 @@ def _circumstances(
     }
 
 
-def _write_down(store: ObjectStore, promotion_id: str, facts: Mapping[str, Any]) -> None:
+def _write_down(store: ObjectStore, run: RunContext, facts: Mapping[str, Any]) -> None:
     """Create the record; what a killed attempt of this step wrote stays, and must agree."""
-    document = {"kind": "promotion", "promotion_id": promotion_id, **facts}
+    name = promotion_id(run)
+    document = {"kind": "promotion", "promotion_id": name, **facts}
     try:
-        store.create(promotion_key(promotion_id), seal(document))
+        store.create(promotion_key(name), seal(document))
     except ConflictError:
-        known = read_promotion(store, promotion_id)
+        known = read_promotion(store, name)
         if any(known[name] != facts[name] for name in ("version", "verdict", "action")):
             raise
-        log.info("Promotion %s is written down already", promotion_id)
+        log.info("Promotion %s is written down already", name)

@@ -21,15 +21,27 @@ def ensure_bases(store: ObjectStore, directory: Path = SHIPPED) -> list[str]:
 
     Doing it again, or at the same time as another process, changes nothing.
     """
-    return [tier for tier in TIERS if _ensure(store, directory, tier)]
+    tiers = missing(store)
+    for tier in tiers:
+        log.info("Registering the base of tier %s", tier)
+        _register(store, directory, tier)
+    return tiers
 
 
-def _ensure(store: ObjectStore, directory: Path, tier: str) -> bool:
+def missing(store: ObjectStore) -> list[str]:
+    """The tiers without a live version."""
+    return [tier for tier in TIERS if not _is_live(store, tier)]
+
+
+def _is_live(store: ObjectStore, tier: str) -> bool:
     try:
         models.live(store, tier)
-        return False
     except NotFoundError:
-        log.info("Registering the base of tier %s", tier)
+        return False
+    return True
+
+
+def _register(store: ObjectStore, directory: Path, tier: str) -> None:
     models.add(
         store, directory / tier, tier=tier, version=VERSION, lineage={"source": "goldsmith bases"}
     )
@@ -37,4 +49,3 @@ def _ensure(store: ObjectStore, directory: Path, tier: str) -> bool:
         models.promote(store, tier, VERSION, cause="ensure_bases")
     except ConflictError:
         log.info("Another process made a version of tier %s live", tier)
-    return True

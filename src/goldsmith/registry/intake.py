@@ -1,7 +1,7 @@
 """What may enter as a model: one flat folder of safetensors, JSON and plain text, all checked.
 
-A pickle runs code when it is loaded and scanners miss many (facts/reliability.md 6.1), so nothing
-is scanned: whatever is not on the list of forms is refused, and what is on it is parsed whole.
+A pickle runs code when it is loaded and scanners miss many, so nothing is scanned: whatever is not
+on the list of forms is refused, and what is on it is parsed whole.
 """
 
 from __future__ import annotations

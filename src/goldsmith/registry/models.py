@@ -39,6 +39,11 @@ def prefix(tier: str, version: str) -> str:
     return check_key(f"models/{tier}/{version}")
 
 
+def is_reference(model: str) -> bool:
+    """Whether `model` names one in the store, and not a folder."""
+    return model.startswith(("models/", "checkpoints/"))
+
+
 def add(
     store: ObjectStore,
     directory: Path,

@@ -9,6 +9,7 @@ from typing import Any
 from goldsmith.config.run import RegisterConfig, RunContext
 from goldsmith.errors import NotFoundError
 from goldsmith.registry import models
+from goldsmith.store.layout import run_key
 from goldsmith.store.manifest import unseal
 from goldsmith.store.object_store import ObjectStore, open_store
 from goldsmith.store.steps import once, read_step
@@ -32,7 +33,7 @@ def register(
                 Path(scratch),
                 tier=run.tier,
                 lineage=_lineage(store, run, model=model, scores=scores, parent=judged_against),
-                gate=_read(store, f"runs/{run.run_id}/gate.json"),
+                gate=_read(store, run_key(run.run_id, "gate.json")),
             )
         return {"version": version, "judged_against": judged_against}
 

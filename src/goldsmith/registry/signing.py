@@ -2,8 +2,8 @@
 
 ECDSA P-256 through the `model-signing` library (sigstore's model-transparency). The private key is
 made at first use, in GOLDSMITH_SIGNING_KEY or `~/.config/goldsmith/signing.pem`, mode 0600. Trusted
-are this user's own key and the public key in the file GOLDSMITH_TRUSTED_KEY, never a key from the
-store. The manifest holds every file's sha256, so its bytes are all that is signed.
+are this user's own key and the public key in GOLDSMITH_TRUSTED_KEY, a file or the PEM itself, never
+a key from the store. The manifest holds every file's sha256, so its bytes are all that is signed.
 """
 
 from __future__ import annotations
@@ -74,7 +74,8 @@ def trusted_keys() -> list[bytes]:
     """The public keys (PEM) that may have signed a model: our own and the configured one."""
     keys = [_public_half(path)] if (path := _private_key_path()).is_file() else []
     if configured := os.environ.get(TRUST_VARIABLE):
-        keys.append(_read(Path(configured).expanduser()))
+        inline = configured.startswith("-----BEGIN")
+        keys.append(configured.encode() if inline else _read(Path(configured).expanduser()))
     return keys
 
 
@@ -122,6 +123,7 @@ def _public_half(path: Path) -> bytes:
     from cryptography.hazmat.primitives import serialization
 
     try:
+        # what `sign` makes; other kinds of key have a public half too
         private: EllipticCurvePrivateKey = serialization.load_pem_private_key(  # type: ignore[assignment]
             _read(path), password=None
         )

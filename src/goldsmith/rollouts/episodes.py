@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from goldsmith.rollouts.policy import Policy
 from goldsmith.tasks.domain import Domain, Environment, Observation, Task
+from goldsmith.tasks.guard import Guard
 from goldsmith.tasks.transcript import Step, Transcript, parse_step
 
 ROWS = 128
@@ -53,12 +54,17 @@ class Episode:
 
 
 class _Player:
-    """One row's game: answers each of the student's turns with an observation, until it ends."""
+    """One row's game: answers each of the student's turns with an observation, until it ends.
 
-    def __init__(self, opening: Opening, environment: Environment, max_turns: int) -> None:
-        self.opening, self.environment, self.max_turns = opening, environment, max_turns
+    DomainError naming the task if the environment raises.
+    """
+
+    def __init__(self, opening: Opening, domain: Domain, max_turns: int) -> None:
+        self.opening, self.max_turns = opening, max_turns
         self.transcript = opening.transcript
-        self.observation: Observation = environment.reset()
+        self._guard = Guard(domain.name, f"task {opening.task.task_id}")
+        self.environment: Environment = self._guard.call(domain.environment, opening.task)
+        self.observation: Observation = self._guard.call(self.environment.reset)
         self.malformed = False
         self.legal = True
 
@@ -68,7 +74,7 @@ class _Player:
         if step is None:
             self.malformed = True
             return None
-        self.observation = self.environment.step(step.action)
+        self.observation = self._guard.call(self.environment.step, step.action)
         self.legal = self.legal and self.observation.legal
         self.transcript = self.transcript.append(step, self.observation.text)
         over = self.observation.done or not self.legal
@@ -125,11 +131,7 @@ def play_batches(
     for start in range(0, len(openings), at_once):
         batch = openings[start : start + at_once]
         prompts = [policy.opening_ids(opening.transcript) for opening in batch]
-        players = [
-            _Player(opening, domain.environment(opening.task), max_turns)
-            for opening in batch
-            for _ in range(samples)
-        ]
+        players = [_Player(opening, domain, max_turns) for opening in batch for _ in range(samples)]
 
         def respond(
             row: int, text: str, ended: bool, players: list[_Player] = players

@@ -2,7 +2,8 @@
 
 Files first, `manifest.json` last: before the manifest there is nothing. A file that a killed or
 late writer left under the same name with other bytes is neither trusted nor touched; ours then goes
-to a name that holds its hash, and the manifest says so in `key`.
+to a name that holds its hash, and the manifest says so in `key`. So the same commit again mends a
+damaged one: its manifest is swapped for one that points to whole files.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from goldsmith.store.object_store import ObjectStore, check_key
 log = logging.getLogger(__name__)
 
 MANIFEST = "manifest.json"
+_RESERVED = "manifest.json is refused, a commit writes its own"
 
 
 def commit_directory(
@@ -32,7 +34,7 @@ def commit_directory(
 ) -> dict[str, Any]:
     """Upload every file, then the manifest, and return it; ConflictError if `prefix` is taken.
 
-    Doing it twice with the same files and `meta` is one commit.
+    Doing it twice with the same files and `meta` is one commit, and mends what is damaged of it.
     """
     prefix = prefix.rstrip("/")
     files = describe_directory(directory)
@@ -42,7 +44,10 @@ def commit_directory(
         _upload(store, prefix, directory / name, entry, name=name)
     digest = digest_of({name: entry["sha256"] for name, entry in files.items()})
     manifest = seal({**meta, "kind": kind, "digest": digest, "files": files})
-    store.create(f"{prefix}/{MANIFEST}", manifest)
+    try:
+        store.create(f"{prefix}/{MANIFEST}", manifest)
+    except ConflictError:
+        _mend(store, prefix, manifest)
     return unseal(manifest, key=f"{prefix}/{MANIFEST}")
 
 
@@ -81,25 +86,36 @@ def file_key(manifest: Mapping[str, Any], prefix: str, name: str) -> str:
 
 def describe_directory(directory: Path) -> dict[str, dict[str, Any]]:
     """Name to {sha256, size} of every file below `directory`; links and odd names are refused."""
+    paths = _plain_files(directory)
+    if MANIFEST in paths:
+        raise StoreError(f"cannot commit {paths[MANIFEST]}", why=_RESERVED)
+    return {
+        name: {"sha256": file_sha256(path), "size": path.stat().st_size}
+        for name, path in paths.items()
+    }
+
+
+def digest_directory(directory: Path) -> str:
+    """The digest that `commit_directory` would give these files: names and bytes, no meta.
+
+    The manifest of an exported directory does not count, so that a copy has its origin's digest.
+    """
+    paths = _plain_files(directory)
+    paths.pop(MANIFEST, None)
+    return digest_of({name: file_sha256(path) for name, path in paths.items()})
+
+
+def _plain_files(directory: Path) -> dict[str, Path]:
+    """Name to path of every file below `directory`; links and odd names are refused."""
     if not directory.is_dir():
         raise StoreError(f"{directory} is not a directory")
     files = {}
     for path in sorted(directory.rglob("*")):
-        name = path.relative_to(directory).as_posix()
-        if path.is_symlink() or name == MANIFEST:
-            raise StoreError(f"cannot commit {path}", why="links and manifest.json are refused")
+        if path.is_symlink():
+            raise StoreError(f"{path} is refused", why="it is a link")
         if path.is_file():
-            files[check_key(name)] = {
-                "sha256": file_sha256(path),
-                "size": path.stat().st_size,
-            }
+            files[check_key(path.relative_to(directory).as_posix())] = path
     return files
-
-
-def digest_directory(directory: Path) -> str:
-    """The digest that `commit_directory` would give these files: names and bytes, no meta."""
-    files = describe_directory(directory)
-    return digest_of({name: entry["sha256"] for name, entry in files.items()})
 
 
 def _upload(
@@ -111,6 +127,30 @@ def _upload(
         entry["key"] = f"other/{entry['sha256']}/{name}"
         log.warning("%s/%s is another writer's; ours goes to %s", prefix, name, entry["key"])
         store.upload(f"{prefix}/{entry['key']}", path)
+
+
+def _mend(store: ObjectStore, prefix: str, ours: bytes) -> None:
+    """Swap the manifest for ours if it commits the same, or is itself damaged; else ConflictError.
+
+    Nothing is lost: a damaged manifest is kept beside it, and a damaged file stays where it is.
+    """
+    key = f"{prefix}/{MANIFEST}"
+    theirs, tag = store.get_tagged(key)
+    try:
+        same = _content(unseal(theirs, key=key)) == _content(unseal(ours, key=key))
+    except IntegrityError:
+        store.create(f"{prefix}/damaged/{hashlib.sha256(theirs).hexdigest()}", theirs)
+        same = True
+    if not same:
+        raise ConflictError(f"{store.url}/{key} exists with other content")
+    log.warning("%s was damaged; it now names whole files", key)
+    store.replace(key, ours, tag=tag)
+
+
+def _content(manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """What a manifest commits, wherever its files lie."""
+    files = {name: entry["sha256"] for name, entry in manifest["files"].items()}
+    return {**manifest, "files": files, "sha256": ""}
 
 
 def _damaged(store: ObjectStore, prefix: str, name: str) -> IntegrityError:

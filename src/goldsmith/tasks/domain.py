@@ -132,7 +132,7 @@ class Domain(ABC):
         return [task.prompt]
 
     def same_action(self, action: str, expert: str) -> float:
-        """Slot reward of one action against the expert's, 0..1 (environments.md section 3)."""
+        """Slot reward of one action against the expert's, 0..1: the share of what must agree."""
         return float(action == expert)
 
     def wrong_lore(self) -> Sequence[Passage]:

@@ -70,7 +70,7 @@ def render_step(step: Step) -> str:
 
 
 def parse_step(text: str, *, finished: bool = True) -> Step | None:
-    """The step in a student's completion, or None if it is malformed (srl.md section 1, Parse).
+    """The step in a student's completion, or None if it is malformed.
 
     Exactly one leading think block, a non-empty monologue, a non-empty one-line action, and an
     action that was not cut off (`finished`).

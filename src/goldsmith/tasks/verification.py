@@ -4,7 +4,8 @@ The caller (a trainer, the orchestrator, the data validator) never runs a domain
 model's answer itself. The worker starts with `python -I` and a bare environment, under limits
 (`verifier_process.py`); its standard streams lead nowhere; verdicts come over a pipe of their own
 and count only with the request's nonce; its exit code never counts. No answer in time, a death, a
-verdict that is not one: score 0, and the next request gets a fresh worker.
+verdict that is not one: a student's answer scores 0, a teacher's is an error that names domain and
+task, and the next request gets a fresh worker.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ import goldsmith
 from goldsmith.errors import DomainError
 from goldsmith.tasks.domain import Outcome, Task
 from goldsmith.tasks.framing import MAX_FRAME, BrokenFrame, encode, read_frame, write_frame
+from goldsmith.tasks.guard import MEND, MEND_OR_WAIT
 from goldsmith.tasks.transcript import Step, Transcript
 
 logger = logging.getLogger(__name__)
@@ -39,6 +41,9 @@ MAX_STEPS = 1000
 MAX_ACTION = 2000
 """Characters."""
 START_TIMEOUT_S = 60.0
+TIMEOUT_S, LOAD_TIMEOUT_S = 30.0, 120.0
+"""For one verdict, and for what a domain does once."""
+MEMORY_MB = 4096
 MAX_PROOF = 100
 """Characters of one state hash."""
 START = """import sys
@@ -78,6 +83,15 @@ class VerifyRequest:
         return cls(task, tuple(turn.step for turn in transcript.turns), student=True)
 
 
+class NoVerdict(DomainError):
+    """The domain hung, raised or died on one answer."""
+
+    def __init__(self, task: Task, how: str, *, why: str, fix: str = MEND, reason: str) -> None:
+        super().__init__(f"domain {task.domain} on task {task.task_id} {how}", why=why, fix=fix)
+        self.reason = reason
+        """What a student's outcome says of it: nothing that would help the student."""
+
+
 def refusal(steps: Sequence[Step]) -> Outcome | None:
     """The outcome of an answer that is no answer in any domain: too long, or not plain lines."""
     if len(steps) > MAX_STEPS:
@@ -108,19 +122,31 @@ def read_verdict(reply: Mapping[str, Any]) -> Outcome:
 class VerifierProcess:
     """One worker; started when needed, killed with all below it when it misbehaves."""
 
-    def __init__(self, *, timeout_s: float, load_timeout_s: float, memory_mb: int) -> None:
+    def __init__(
+        self,
+        *,
+        timeout_s: float = TIMEOUT_S,
+        load_timeout_s: float = LOAD_TIMEOUT_S,
+        memory_mb: int = MEMORY_MB,
+    ) -> None:
         self.timeout_s, self.load_timeout_s = timeout_s, load_timeout_s
         self.memory_mb = memory_mb
         self.isolated = False
         """Whether the running worker has its own network and process namespaces."""
         self._loaded: set[str] = set()
         self._end: weakref.finalize[Any, Any] | None = None
+        self._pid, self._stopped = 0, False
 
     def outcome(self, request: VerifyRequest) -> Outcome:
-        """C's verdict; DomainError if the domain cannot be loaded at all.
+        """C's verdict on a student's answer; DomainError if the domain cannot be loaded at all."""
+        try:
+            return self.verdict(request)
+        except NoVerdict as error:
+            logger.warning("an answer scores 0: %s", error)
+            return Outcome(False, 0.0, reason=error.reason)
 
-        A worker that dies is replaced once, as it may have died of what came before.
-        """
+    def verdict(self, request: VerifyRequest) -> Outcome:
+        """C's verdict; DomainError, usually NoVerdict, if the domain gives none."""
         if refused := refusal(request.steps):
             return refused
         message = {
@@ -129,26 +155,34 @@ class VerifierProcess:
             "passages": request.passages,
             "student": request.student,
         }
+        try:
+            return self._verdict(request.task, message)
+        except (ValueError, TypeError, RecursionError):
+            return Outcome(False, 0.0, reason="the answer cannot be sent")
+        except TimeoutError:
+            self.kill()
+            within = f"within {self.timeout_s:g} s"
+            why, reason = f"no answer {within}", f"no verdict {within}"
+            raise NoVerdict(
+                request.task, "hangs", why=why, fix=MEND_OR_WAIT, reason=reason
+            ) from None
+
+    def _verdict(self, task: Task, message: dict[str, Any]) -> Outcome:
+        """A worker that dies is replaced once, as it may have died of what came before."""
+        why = ""
         for _ in range(2):
             try:
-                self.load(request.task.domain)
-                return self._verdict(request.task.domain, message)
-            except (ValueError, TypeError, RecursionError):
-                return Outcome(False, 0.0, reason="the answer cannot be sent")
-            except TimeoutError:
-                self.kill()
-                return Outcome(False, 0.0, reason=f"no verdict within {self.timeout_s:g} s")
+                self.load(task.domain)
+                reply = self._ask("verify", task.domain, self.timeout_s, **message)
+                if "error" not in reply:
+                    return read_verdict(reply)
+                reason = "the verifier raised an error on this answer"
+                raise NoVerdict(task, "raised", why=str(reply["error"]), reason=reason)
             except BrokenFrame as error:
                 self.kill()
+                why = f"its process died ({error})"
                 logger.warning("verifier restarted: %s", error)
-        return Outcome(False, 0.0, reason="the verifier died on this answer")
-
-    def _verdict(self, domain: str, message: dict[str, Any]) -> Outcome:
-        reply = self._ask("verify", domain, self.timeout_s, **message)
-        if "error" in reply:
-            logger.warning("domain %s raised on an answer: %s", domain, reply["error"])
-            return Outcome(False, 0.0, reason="the verifier raised an error on this answer")
-        return read_verdict(reply)
+        raise NoVerdict(task, "has no verdict", why=why, reason="the verifier died on this answer")
 
     def load(self, domain: str) -> None:
         """Make sure that the worker has the domain at hand; DomainError if it cannot."""
@@ -160,6 +194,17 @@ class VerifierProcess:
         """Play the domain's reference solutions; DomainError if it raises, hangs or loses."""
         self.load(domain)
         self._must("check", domain)
+
+    def prepare(self, domain: str, level: str, count: int, *, seed: int) -> None:
+        """Have the worker make these training tasks, so that no verdict on them waits for a game.
+
+        What goes wrong is not told; it goes wrong again where it matters.
+        """
+        fields = {"level": level, "count": count, "seed": seed}
+        try:
+            self._ask("prepare", domain, max(self.load_timeout_s, float(count)), **fields)
+        except (TimeoutError, BrokenFrame):
+            self.kill()
 
     def _must(self, kind: str, domain: str) -> None:
         """Ask what a sound domain answers; DomainError naming it, with its own words."""
@@ -192,6 +237,8 @@ class VerifierProcess:
         """A worker, if none runs."""
         if self._end is not None:
             return
+        if self._stopped:
+            raise BrokenFrame("it was stopped")
         child_request, self._request_fd = os.pipe()
         self._verdict_fd, child_verdict = os.pipe()
         root = str(Path(goldsmith.__file__).parents[1])
@@ -206,6 +253,7 @@ class VerifierProcess:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
+        self._pid = process.pid
         os.close(child_request)
         os.close(child_verdict)
         os.set_blocking(self._request_fd, False)
@@ -217,6 +265,13 @@ class VerifierProcess:
         except TimeoutError:
             raise BrokenFrame("the verifier does not start") from None
         self.isolated = greeting.get("isolated") is True
+
+    def stop(self) -> None:
+        """From another thread: end the worker for good, so that whoever waits for it goes on."""
+        self._stopped = True
+        if self._end is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._pid, signal.SIGKILL)
 
     def kill(self) -> None:
         """End the worker and everything below it; the next request starts another."""
@@ -240,9 +295,9 @@ class VerifierPool:
         self,
         *,
         workers: int = 1,
-        timeout_s: float = 30.0,
-        load_timeout_s: float = 120.0,
-        memory_mb: int = 4096,
+        timeout_s: float = TIMEOUT_S,
+        load_timeout_s: float = LOAD_TIMEOUT_S,
+        memory_mb: int = MEMORY_MB,
     ) -> None:
         self._workers = [
             VerifierProcess(timeout_s=timeout_s, load_timeout_s=load_timeout_s, memory_mb=memory_mb)

@@ -109,6 +109,9 @@ def handle(request: dict[str, Any]) -> dict[str, Any]:
             return {"ok": load(domain)}
         case "check":
             return {"ok": check(domain)}
+        case "prepare":
+            domain.tasks(request["level"], "train", request["count"], seed=request["seed"])
+            return {"ok": True}
         case "verify":
             return {"verdict": verdict(domain, request)}
     raise BrokenFrame(request["kind"])

@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 from goldsmith import cli
+from goldsmith.registry.bases import ensure_bases
+from goldsmith.store.object_store import open_store
 
 USAGE = [
     pytest.param(["fly"], "No such command 'fly'", id="verb"),
@@ -18,6 +20,14 @@ USAGE = [
     pytest.param(["run", "--profile", "labtop"], "did you mean laptop?", id="profile"),
     pytest.param(["run", "--tier", "golden"], "'bronze', 'silver' or 'gold'", id="tier"),
     pytest.param(["run", "--domain", "cookin"], "did you mean 'cooking'?", id="domain"),
+    pytest.param(
+        ["run", "evaluate.suites.0.level=hart"], "did you mean hard?", id="level of a suite"
+    ),
+    pytest.param(
+        ["run", "--domain", "reasoning"],
+        "reasoning has chain_sum-easy, ",
+        id="levels of another domain",
+    ),
     pytest.param(["run", "srl.grup_size=4"], "did you mean srl.group_size?", id="key"),
     pytest.param(["run", "srl.group_size=1"], "greater than or equal to 2", id="value"),
     pytest.param(["run", "--config", "none.yaml"], "No such file", id="config file"),
@@ -39,6 +49,12 @@ FAILURES = [
     pytest.param(["rollback", "gold"], "no live version", id="rollback"),
     pytest.param(["check", "model", "/nowhere"], "it is not a folder", id="no model"),
     pytest.param(["run", "srl.model=/nowhere"], "it is not a folder", id="train no model"),
+    pytest.param(
+        ["run", "--dry-run", "--store", "ftp://x"], "cannot be opened", id="plan without store"
+    ),
+    pytest.param(
+        ["run", "--dry-run", "--store", "/dev/null/x"], "Not a directory", id="plan below a file"
+    ),
 ]
 
 
@@ -89,7 +105,18 @@ def test_dry_run_says_everything_and_creates_nothing(
     document = json.loads(capsys.readouterr().out)
     assert document["config"]["srl"]["updates"] == 3
     assert "runs/r1/manifest.json" in document["objects"]
+    assert "aliases/bronze.json" in document["objects"]
     assert not store.exists()
+
+
+def test_dry_run_leaves_out_the_bases_that_are_live(
+    capsys: pytest.CaptureFixture[str], store: Path
+) -> None:
+    ensure_bases(open_store(str(store)))
+    assert cli._run(["run", "-p", "smoke", "--dry-run", "--json"]) == 0
+    objects = json.loads(capsys.readouterr().out)["objects"]
+    assert [key for key in objects if key.startswith("aliases/")] == ["aliases/gold.json"]
+    assert not any(key.endswith("/base/") for key in objects)
 
 
 def test_dry_run_for_people_prints_yaml_and_keys(capsys: pytest.CaptureFixture[str]) -> None:

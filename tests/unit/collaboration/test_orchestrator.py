@@ -73,7 +73,7 @@ def test_equal_runs_give_one_data_set(written, tmp_path):
 
 def test_a_finished_step_is_not_done_again(written, monkeypatch):
     store, reference, _, _ = written
-    monkeypatch.setattr("goldsmith.collaboration.orchestrator.attempt_task", None)
+    monkeypatch.setattr("goldsmith.collaboration.orchestrator.attempt_tasks", None)
     assert collaborate(context(store), CONFIG) == reference
 
 
@@ -84,8 +84,8 @@ def test_progress_is_told_task_by_task(tmp_path, monkeypatch):
     )
     collaborate(context(tmp_path / "store"), config)
     lines = read_lines(tmp_path / "progress.jsonl")
-    assert [(line["done"], line["total"]) for line in lines] == [(1, 2), (2, 2)]
-    assert lines[0]["text"] == "easy task accepted at attempt 1"
+    assert [(line["done"], line["total"]) for line in lines] == [(0, 2), (1, 2), (2, 2)]
+    assert lines[1]["text"] == "easy task accepted at attempt 1"
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,7 @@ MISTAKES = [
     pytest.param("srl.learning_rate=.nan", "finite number", id="not a number"),
     pytest.param("srl.learning_rate=.inf", "finite number", id="infinite"),
     pytest.param("srl.mode=best", "'ours' or 'paper'", id="choice"),
+    pytest.param("srl.kl_target=0", "greater than 0", id="no KL is null"),
     pytest.param("tier=golden", "'bronze', 'silver' or 'gold'", id="tier"),
     pytest.param("seed=-1", "greater than or equal to 0", id="negative seed"),
     pytest.param("seed=4294967296", "less than 4294967296", id="seed too big"),
@@ -97,13 +98,30 @@ def test_a_flag_reaches_into_a_list_and_its_value_is_yaml() -> None:
     assert (config.srl.learning_rate, config.srl.kl_target) == (1e-4, None)
 
 
+def test_paper_mode_refuses_a_kl_target_and_ours_takes_one() -> None:
+    with pytest.raises(ConfigError, match=r"srl.kl_target = 0.1: mode paper has no KL"):
+        load_config("smoke", overrides=["srl.mode=paper", "srl.kl_target=0.1"])
+    assert load_config("smoke", overrides=["srl.mode=paper"]).srl.kl_target is None
+    assert load_config("smoke", overrides=["srl.kl_target=0.1"]).srl.kl_target == 0.1
+
+
 def test_sections_are_named_as_in_yaml_and_read_back() -> None:
     config = load_config("smoke")
     assert "register" in config.sections()
     assert RunConfig.model_validate(config.model_dump(mode="json")) == config
 
 
-HEAVY = ["torch", "kfp", "textworld", "matplotlib", "scipy", "tantivy", "boto3", "trl"]
+HEAVY = [
+    "torch",
+    "kfp",
+    "textworld",
+    "matplotlib",
+    "scipy",
+    "tantivy",
+    "boto3",
+    "trl",
+    "kubernetes",
+]
 
 
 @pytest.mark.parametrize("module", ["goldsmith.config.load", "goldsmith.cli"])

@@ -29,7 +29,9 @@ def test_what_was_written_is_read(store):
 
 
 def test_a_missing_data_set_says_what_to_do(store):
-    with pytest.raises(DataError, match=r"datasets/toy/2 is missing.*collaborate again"):
+    with pytest.raises(
+        DataError, match=r"datasets/toy/2 is missing.*a resumed run writes it again"
+    ):
         load_trajectories(store, "datasets/toy/2")
 
 

@@ -10,10 +10,12 @@ from typing import Any
 import pytest
 
 from goldsmith.config.run import EvaluateConfig, QualityGateConfig, RunContext, SuiteConfig
+from goldsmith.errors import DomainError
 from goldsmith.evaluation import gate
 from goldsmith.evaluation.benchmarks import Bench, metrics
 from goldsmith.evaluation.evaluate import evaluate
 from goldsmith.evaluation.scores import Scores, SuiteScores
+from goldsmith.evaluation.shares import play_shares
 from goldsmith.registry import models
 from goldsmith.store.directories import commit_directory
 from goldsmith.store.manifest import seal
@@ -137,6 +139,25 @@ def test_the_step_scores_two_models_of_the_store_once(
     assert keys == ["runs/r/scores.json"] * 2
     assert (scores.live, scores.live_version) == ("models/gold/base", "base")
     assert scores.suites[0].tasks[0].candidate.malformed == CONFIG.samples
+
+
+BROKEN = """
+    def environment(self, task):
+        if task.data["start"] == 5:
+            raise KeyError("odd")
+        while task.data["start"] == 2:
+            pass
+        return CountingEnvironment(task)
+"""
+
+
+def test_one_share_that_fails_ends_the_others_and_names_the_task(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny_model: Path
+) -> None:
+    install(tmp_path, monkeypatch, source=TOY + BROKEN)
+    directories: Any = {"candidate": tiny_model, "live": tiny_model}
+    with pytest.raises(DomainError, match="domain toy on task toy/long/5 raised: KeyError: 'odd'"):
+        play_shares("toy", CONFIG, directories, seed=0)
 
 
 def scores_of(word: str) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """Progress and metrics as lines in a file."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -31,6 +32,24 @@ def test_progress_without_a_file_only_logs(
     with caplog.at_level("INFO"):
         Progress("evaluate").update(1, 2, text="hard")
     assert caplog.messages == ["evaluate 1/2 hard"]
+
+
+def test_a_long_unit_tells_its_last_line_again_but_not_at_every_turn(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GOLDSMITH_PROGRESS", str(tmp_path / "progress.jsonl"))
+    now = [100.0]
+    clock = SimpleNamespace(monotonic=lambda: now[0], time=lambda: now[0])
+    monkeypatch.setattr("goldsmith.observability.progress.time", clock)
+    progress = Progress("collaborate")
+    progress.repeat()  # nothing to repeat yet
+    progress.update(3, 60, text="hard task accepted")
+    for _ in range(24):
+        now[0] += 1
+        progress.repeat()
+    lines = read_lines(tmp_path / "progress.jsonl")
+    assert [line["t"] for line in lines] == [100.0, 111.0, 122.0]
+    assert {(line["done"], line["text"]) for line in lines} == {(3, "hard task accepted")}
 
 
 def test_metrics_survive_a_line_torn_by_a_kill(tmp_path: Path) -> None:

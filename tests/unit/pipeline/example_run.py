@@ -134,7 +134,7 @@ def _model(store: ObjectStore, directory: Path, stage: str, *, updates: int) -> 
             }
         )
     text = "".join(json.dumps(row) + "\n" for row in rows)
-    store.create(f"runs/{RUN_ID}/attempts/1/{stage}.metrics.jsonl", text.encode())
+    store.create(f"runs/{RUN_ID}/metrics/{stage}.jsonl", text.encode())
     if stage == "train_rlvr":
         _readiness(store)
     folder = directory / stage

@@ -151,6 +151,55 @@ def test_ctrl_c_ends_every_step_and_is_written_down(
     assert (manifest["status"], manifest["at_step"]) == ("interrupted", "collaborate")
 
 
+class Clock:
+    """The time of the watching process, which a test may put forward."""
+
+    time = staticmethod(time.time)
+
+    def __init__(self) -> None:
+        self.ahead = 0.0
+
+    def monotonic(self) -> float:
+        return time.monotonic() + self.ahead
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr("goldsmith.pipeline.execute.time", clock)
+    return clock
+
+
+def test_a_step_that_hangs_is_ended_and_named_and_the_run_goes_on(
+    store: ObjectStore, run: Run, toy: Path, clock: Clock
+) -> None:
+    Path(store.url, "hang").touch()
+    family: list[int] = []
+
+    def listener(lines: list[dict[str, Any]]) -> None:
+        if not lines and not family and Path(store.url, "pid.txt").exists():
+            family.extend([step_pid(store), *descendants(os.getpid())])
+            clock.ahead += 601
+
+    with pytest.raises(RunError, match=r"collaborate hangs.* no progress for 600 s.*--resume r"):
+        execute(store, run, listener=listener, pipeline=toy)
+    wait_for(lambda: not any(alive(pid) for pid in family))
+    manifest = read_run_manifest(store, "r") or {}
+    assert (manifest["status"], manifest["at_step"]) == ("failed", "collaborate")
+    Path(store.url, "hang").unlink()
+    assert execute(store, run, listener=lambda lines: None, pipeline=toy)["status"] == "finished"
+
+
+def test_a_slow_run_that_tells_its_progress_goes_on(
+    store: ObjectStore, run: Run, toy: Path, clock: Clock
+) -> None:
+    def listener(lines: list[dict[str, Any]]) -> None:
+        clock.ahead += 400 * bool(lines)
+
+    assert execute(store, run, listener=listener, pipeline=toy)["status"] == "finished"
+    assert clock.ahead > 600
+
+
 def test_a_killed_runner_takes_its_step_along(store: ObjectStore, run: Run, toy: Path) -> None:
     Path(store.url, "hang").touch()
 

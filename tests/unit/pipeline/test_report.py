@@ -20,7 +20,10 @@ class Page(HTMLParser):
 
     def __init__(self, html: str) -> None:
         super().__init__()
-        self.text, self.tags, self.addresses, self.ids = "", [], [], []  # type: ignore[var-annotated]
+        self.text = ""
+        self.tags: list[str] = []
+        self.addresses: list[str | None] = []
+        self.ids: list[str | None] = []
         self.feed(html)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
@@ -141,7 +144,7 @@ def test_a_damaged_part_costs_that_part_only(tmp_path: Path) -> None:
         f"runs/{RUN_ID}/gate.json": "gate.json is damaged",
         f"runs/{RUN_ID}/scores.json": "scores.json is damaged",
         "datasets/cooking/0a1b2c3d/trajectories.jsonl": "trajectories.jsonl is damaged",
-        f"runs/{RUN_ID}/attempts/1/train_srl.metrics.jsonl": "cannot be shown: JSONDecodeError",
+        f"runs/{RUN_ID}/metrics/train_srl.jsonl": "cannot be shown: JSONDecodeError",
     }
     for key in damaged:
         store.delete(key)

@@ -72,7 +72,8 @@ def test_parameters_survive_kfps_numbers(profile: str, tmp_path: Path) -> None:
     run = new_run(config, store_url=str(tmp_path), profile=profile)
     sections = json.loads(json.dumps(run.parameters()), parse_int=float)
     context = sections.pop("run")
-    assert RunConfig.model_validate({**sections, "tier": config.tier}) == config
+    chosen = {"domain": config.domain, "tier": config.tier}
+    assert RunConfig.model_validate({**sections, **chosen}) == config
     assert type(run.context).model_validate(context) == run.context
 
 

@@ -11,7 +11,7 @@ def first(run: dict, config: dict) -> str:
     """Do what `config` says, once."""
     from goldsmith.pipeline.step import step
 
-    with step("collaborate"):
+    with step("collaborate", run):
         import os
         import time
         from pathlib import Path
@@ -44,7 +44,7 @@ def second(run: dict, value: str) -> str:
     """Keep the value."""
     from goldsmith.pipeline.step import step
 
-    with step("validate_data"):
+    with step("validate_data", run):
         from goldsmith.config.run import RunContext
         from goldsmith.store.steps import once
 

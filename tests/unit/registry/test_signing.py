@@ -51,8 +51,9 @@ def test_anothers_signature_counts_only_if_its_key_is_trusted(
     with pytest.raises(IntegrityError, match="set GOLDSMITH_TRUSTED_KEY"):
         signing.verify(b"{}", signature, key="m")
     (tmp_path / "public.pem").write_bytes(public)
-    monkeypatch.setenv("GOLDSMITH_TRUSTED_KEY", str(tmp_path / "public.pem"))
-    signing.verify(b"{}", signature, key="m")
+    for told in (str(tmp_path / "public.pem"), public.decode()):
+        monkeypatch.setenv("GOLDSMITH_TRUSTED_KEY", told)
+        signing.verify(b"{}", signature, key="m")
 
 
 def test_verifying_makes_no_key_and_trusts_nobody(key: Path) -> None:

@@ -32,7 +32,7 @@ def run(policy: Policy, replies: Sequence[int] | None = None, **options: float) 
         PROMPTS,
         generator=torch.Generator().manual_seed(3),
         respond=respond,
-        **settings,  # type: ignore[arg-type]
+        **settings,  # type: ignore[arg-type]  # each test passes its own
     )
 
 

@@ -72,3 +72,15 @@ def test_a_checkpoint_of_other_work_is_not_resumed(store: ObjectStore, tmp_path:
 def test_pickles_are_not_uploaded(store: ObjectStore, tmp_path: Path) -> None:
     checkpoints(store).commit(1, saved(tmp_path, 1))
     assert not [key for key in store.list("") if key.endswith(".bin")]
+
+
+def test_the_newest_step_is_that_of_a_whole_manifest_of_this_work(
+    store: ObjectStore, tmp_path: Path
+) -> None:
+    assert checkpoints(store).newest() == 0
+    for step in (9, 10, 11):
+        checkpoints(store).commit(step, saved(tmp_path, step))
+    checkpoints(store, "b" * 64).commit(12, saved(tmp_path, 12))
+    (damaged,) = [key for key in store.list("checkpoints/") if "/manifest/000011" in key]
+    (tmp_path / "store" / damaged).write_text("{}")
+    assert checkpoints(store).newest() == 10

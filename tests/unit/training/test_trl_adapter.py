@@ -60,7 +60,7 @@ def test_shared_prompts_give_the_gradients_of_whole_rows(tiny_model: Path) -> No
 
     def gradient(logps: torch.Tensor) -> torch.Tensor:
         model.zero_grad()
-        logps[seen].sum().backward()  # type: ignore[no-untyped-call]
+        logps[seen].sum().backward()  # type: ignore[no-untyped-call]  # torch's
         return torch.cat([p.grad.flatten() for p in model.parameters()])
 
     positions = (mask.cumsum(1) - 1).clamp(min=0)

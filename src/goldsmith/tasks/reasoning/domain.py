@@ -182,7 +182,7 @@ def is_right(item: Item, answer: str) -> bool:
     """1.0 from the library's scorer (an exception is 0), and our own check agrees."""
     try:
         score = float(_scorer(item.family.name).score_answer(answer, item.entry))
-    except Exception:  # scorers raise on odd text (environments.md section 4)
+    except Exception:  # some scorers raise on text that is no number
         return False
     return score >= 1.0 and item.family.right(item.entry, answer)
 

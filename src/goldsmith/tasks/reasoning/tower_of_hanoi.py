@@ -34,6 +34,7 @@ class HanoiGame(Game):
         """Move a disk, if the rules allow it and the line is written in the one form."""
         if self.done or action not in self.legal_actions():
             return False
+        # a legal action is always such a line
         _, source, target = map(int, MOVE.fullmatch(action).groups())  # type: ignore[union-attr]
         self.pegs[target].append(self.pegs[source].pop())
         self.moves.append(action)

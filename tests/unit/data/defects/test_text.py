@@ -17,7 +17,7 @@ PLAIN = (
     "It costs $1,234,567.89 or 12.5% of 10000000 pieces.",
     "https://example.org/a-long-path/with-parts?and=queries",
     "reasoning/chain_sum-easy/train/2c9554d1b4b7-a1",
-    "Crème brûlée für 3 Gäste, naïve façade, 35 × 3 = 105 kiwi",  # noqa: RUF001
+    "Crème brûlée für 3 Gäste, naïve façade, 35 × 3 = 105 kiwi",  # noqa: RUF001 - the sign is meant
     "if a < b and c > d then [x] is <nothing>",
     "<b>bold</b> [INSTALL] ",
 )

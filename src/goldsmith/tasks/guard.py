@@ -1,4 +1,4 @@
-"""Calls into a domain plug-in, with a time budget and its errors given a name.
+"""Calls into a domain plug-in: its errors get its name, and its time can be bounded.
 
 The budget is enforced by an alarm signal, so only in a process's main thread, where steps run, and
 not inside C code that never returns to Python.
@@ -6,6 +6,7 @@ not inside C code that never returns to Python.
 
 from __future__ import annotations
 
+import math
 import signal
 import threading
 import time
@@ -14,15 +15,18 @@ from typing import Any
 
 from goldsmith.errors import DomainError, GoldsmithError
 
+MEND = "mend the plug-in"
+MEND_OR_WAIT = f"{MEND} or raise collaborate.task_timeout_s"
+
 
 class _Expired(BaseException):
     """Not an Exception, so that a plug-in's `except Exception` does not swallow it."""
 
 
 class Guard:
-    """The time that a domain may spend on one piece of work."""
+    """One piece of work of a domain, and the time that all calls for it may take together."""
 
-    def __init__(self, domain: str, work: str, budget_s: float) -> None:
+    def __init__(self, domain: str, work: str, budget_s: float = math.inf) -> None:
         self.what, self.budget_s, self.left_s = f"domain {domain} on {work}", budget_s, budget_s
 
     def call(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
@@ -33,20 +37,17 @@ class Guard:
         except GoldsmithError:
             raise
         except _Expired:
-            raise DomainError(
-                f"{self.what} hangs",
-                why=f"no answer within {self.budget_s:g} s",
-                fix="mend the plug-in or raise collaborate.task_timeout_s",
-            ) from None
+            why = f"no answer within {self.budget_s:g} s"
+            raise DomainError(f"{self.what} hangs", why=why, fix=MEND_OR_WAIT) from None
         except Exception as error:
             why = f"{type(error).__name__}: {error}"
-            raise DomainError(f"{self.what} raised", why=why, fix="mend the plug-in") from error
+            raise DomainError(f"{self.what} raised", why=why, fix=MEND) from error
         finally:
             self.left_s = max(1e-3, self.left_s - (time.monotonic() - started))
 
 
 def _within(seconds: float, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-    if threading.current_thread() is not threading.main_thread():
+    if seconds == math.inf or threading.current_thread() is not threading.main_thread():
         return function(*args, **kwargs)
     before = signal.signal(signal.SIGALRM, _expire)
     signal.setitimer(signal.ITIMER_REAL, seconds)

@@ -5,8 +5,8 @@ import threading
 
 import pytest
 
-from goldsmith.collaboration.guard import Guard
 from goldsmith.errors import ConfigError, DomainError
+from goldsmith.tasks.guard import Guard
 
 
 def spin():
