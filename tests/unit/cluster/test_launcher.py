@@ -500,11 +500,13 @@ def test_an_api_server_that_is_away_for_a_moment_ends_nothing(
 
     def recovering(method: str, target: str, body: Any) -> tuple[int, Any]:
         result = answer(method, target, body)
-        kube.refuse.clear()
+        if result[0] == 503:
+            kube.refuse.clear()
         return result
 
     kube.answer = recovering  # type: ignore[method-assign]  # the wire, not ours
     assert launcher().launch(job) == job.output
+    assert kube.refuse == {}
 
 
 def test_the_report_of_a_pod_fits_into_its_termination_log() -> None:
