@@ -20,6 +20,6 @@ def validate_data(run: dict, config: dict, dataset: str) -> str:
     from goldsmith.pipeline.step import step
 
     with step("validate_data", run) as this:
-        from goldsmith.data import validator
+        from goldsmith.cluster import validation_job
 
-        return validator.validate_data(this.run, this.section(config), dataset=dataset)
+        return validation_job.validate_data(this.run, this.section(config), dataset=dataset)

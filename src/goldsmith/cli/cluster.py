@@ -8,7 +8,19 @@ from typing import Annotated
 
 import typer
 
-from goldsmith.cli.options import DryRunOption, JsonOption, StoreOption, answer, say, table
+from goldsmith.cli.options import (
+    ConfigOption,
+    DryRunOption,
+    JsonOption,
+    OverridesArgument,
+    ProfileOption,
+    StoreOption,
+    TierOption,
+    answer,
+    say,
+    settings,
+    table,
+)
 from goldsmith.cli.place import (
     ClusterOption,
     KFPOption,
@@ -62,14 +74,10 @@ def check_cluster(
 
 
 def plan_run(
-    overrides: Annotated[
-        list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="e.g. srl.processes=4")
-    ] = None,
-    profile: Annotated[str | None, typer.Option("--profile", "-p", help="As for run.")] = None,
-    config: Annotated[
-        Path | None, typer.Option("--config", help="A YAML file instead of a profile.")
-    ] = None,
-    tier: Annotated[str | None, typer.Option(help="bronze, silver or gold.")] = None,
+    overrides: OverridesArgument = None,
+    profile: ProfileOption = None,
+    config: ConfigOption = None,
+    tier: TierOption = None,
     store: StoreOption = None,
     cluster: ClusterOption = None,
     namespace: NamespaceOption = "",
@@ -80,7 +88,7 @@ def plan_run(
     With a store, times and the model's size are those of earlier runs and of the live model there.
     """
     place = cluster_at(cluster, namespace=namespace)
-    flags = [*([f"tier={tier}"] if tier else []), *(overrides or [])]
+    flags = settings(overrides, tier=tier)
     job = new_job(flags, profile=profile, config=config, store=store, run_id="plan")
     known = open_store(store) if store else None
     seconds = earlier_seconds(known, job) if known else {}
@@ -203,6 +211,7 @@ def _say_asks(asks: list[Ask]) -> None:
             f"{ask.pool} {ask.instance_type}".strip(),
             ask.on_demand,
             ask.spot,
+            ask.reserved,
             ", ".join(f"{many} {kind}" for kind, many in ask.each.items()),
             "unknown" if ask.model_gib is None else f">= {ask.model_gib:g}",
             "unknown" if ask.hours is None else f"{ask.hours:g}",
@@ -212,5 +221,5 @@ def _say_asks(asks: list[Ask]) -> None:
         ]
         for ask in asks
     ]
-    columns = ("stage", "pool", "on-demand", "spot", "each pod", "model GiB", "hours")
+    columns = ("stage", "pool", "on-demand", "spot", "reserved", "each pod", "model GiB", "hours")
     say(table((*columns, "at most", "USD", "at most"), rows))

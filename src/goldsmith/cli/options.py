@@ -4,15 +4,30 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
+from goldsmith.config.load import profiles
 from goldsmith.pipeline.runs import resolve_store
 from goldsmith.store.object_store import ObjectStore, open_store
 
+OverridesArgument = Annotated[
+    list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="e.g. srl.group_size=4")
+]
+ProfileOption = Annotated[
+    str | None, typer.Option("--profile", "-p", help=f"One of {', '.join(profiles())}.")
+]
+ConfigOption = Annotated[
+    Path | None, typer.Option("--config", help="A YAML file instead of a profile.")
+]
+TierOption = Annotated[str | None, typer.Option(help="bronze, silver or gold.")]
+DomainOption = Annotated[str | None, typer.Option(help="cooking, reasoning or a plug-in.")]
+SeedOption = Annotated[int | None, typer.Option(help="Another seed, another run.")]
+RunIdOption = Annotated[str, typer.Option(help="Name of the run; made up by default.")]
 StoreOption = Annotated[
     str | None,
     typer.Option("--store", help="A directory or s3://bucket/prefix [GOLDSMITH_STORE]."),
@@ -23,6 +38,12 @@ DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Say what would be
 
 class Interrupted(Exception):
     """A person stopped the verb; the text says how to go on. Typer swallows KeyboardInterrupt."""
+
+
+def settings(overrides: Sequence[str] | None, **chosen: object) -> list[str]:
+    """Dotted flags: the options that were given (tier, domain, seed), then the overrides."""
+    flags = [f"{key}={value}" for key, value in chosen.items() if value is not None]
+    return [*flags, *(overrides or [])]
 
 
 def store_at(url: str | None) -> ObjectStore:

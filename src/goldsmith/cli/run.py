@@ -10,16 +10,24 @@ import yaml
 
 from goldsmith.cli.display import Display
 from goldsmith.cli.options import (
+    ConfigOption,
+    DomainOption,
     DryRunOption,
     Interrupted,
     JsonOption,
+    OverridesArgument,
+    ProfileOption,
+    RunIdOption,
+    SeedOption,
     StoreOption,
+    TierOption,
     answer,
     say,
+    settings,
     store_at,
 )
 from goldsmith.cli.summary import summary_lines
-from goldsmith.config.load import DEFAULT_PROFILE, load_config, profiles
+from goldsmith.config.load import DEFAULT_PROFILE, load_config
 from goldsmith.config.run import RunConfig
 from goldsmith.errors import ConfigError
 from goldsmith.pipeline.damage import forget_damaged_data
@@ -43,20 +51,14 @@ from goldsmith.tasks.levels import check_levels
 
 
 def run(
-    overrides: Annotated[
-        list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="e.g. srl.group_size=4")
-    ] = None,
-    profile: Annotated[
-        str | None, typer.Option("--profile", "-p", help=f"One of {', '.join(profiles())}.")
-    ] = None,
-    config: Annotated[
-        Path | None, typer.Option("--config", help="A YAML file instead of a profile.")
-    ] = None,
-    tier: Annotated[str | None, typer.Option(help="bronze, silver or gold.")] = None,
-    domain: Annotated[str | None, typer.Option(help="cooking, reasoning or a plug-in.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Another seed, another run.")] = None,
+    overrides: OverridesArgument = None,
+    profile: ProfileOption = None,
+    config: ConfigOption = None,
+    tier: TierOption = None,
+    domain: DomainOption = None,
+    seed: SeedOption = None,
     store: StoreOption = None,
-    run_id: Annotated[str, typer.Option(help="Name of the run; made up by default.")] = "",
+    run_id: RunIdOption = "",
     resume: Annotated[
         str, typer.Option(metavar="RUN", help="Go on with a run that was cut short.")
     ] = "",
@@ -70,9 +72,7 @@ def run(
     as_json: JsonOption = False,
 ) -> None:
     """Train one tier, from lore and expert play to a promoted model."""
-    chosen = {"tier": tier, "domain": domain, "seed": seed}
-    flags = [f"{key}={value}" for key, value in chosen.items() if value is not None]
-    flags += overrides or []
+    flags = settings(overrides, tier=tier, domain=domain, seed=seed)
     if profile and config:
         raise ConfigError("--profile and --config are two answers to one question", fix="give one")
     if resume:

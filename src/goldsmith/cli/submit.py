@@ -5,13 +5,27 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 import yaml
 
-from goldsmith.cli.options import DryRunOption, Interrupted, JsonOption, answer, say, table
+from goldsmith.cli.options import (
+    ConfigOption,
+    DomainOption,
+    DryRunOption,
+    Interrupted,
+    JsonOption,
+    OverridesArgument,
+    ProfileOption,
+    RunIdOption,
+    SeedOption,
+    TierOption,
+    answer,
+    say,
+    settings,
+    table,
+)
 from goldsmith.cli.place import (
     ClusterOption,
     KFPOption,
@@ -45,17 +59,13 @@ _EXECUTOR = "-system-container-impl-"
 
 
 def submit(
-    overrides: Annotated[
-        list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="e.g. srl.group_size=4")
-    ] = None,
-    profile: Annotated[str | None, typer.Option("--profile", "-p", help="As for run.")] = None,
-    config: Annotated[
-        Path | None, typer.Option("--config", help="A YAML file instead of a profile.")
-    ] = None,
-    tier: Annotated[str | None, typer.Option(help="bronze, silver or gold.")] = None,
-    domain: Annotated[str | None, typer.Option(help="cooking, reasoning or a plug-in.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Another seed, another run.")] = None,
-    run_id: Annotated[str, typer.Option(help="Name of the run; made up by default.")] = "",
+    overrides: OverridesArgument = None,
+    profile: ProfileOption = None,
+    config: ConfigOption = None,
+    tier: TierOption = None,
+    domain: DomainOption = None,
+    seed: SeedOption = None,
+    run_id: RunIdOption = "",
     resume: Annotated[
         str, typer.Option(metavar="RUN", help="Follow a run, or go on with one that failed.")
     ] = "",
@@ -67,9 +77,7 @@ def submit(
     as_json: JsonOption = False,
 ) -> None:
     """Train one tier on a cluster, and follow it until it ends."""
-    chosen = {"tier": tier, "domain": domain, "seed": seed}
-    flags = [f"{key}={value}" for key, value in chosen.items() if value is not None]
-    flags += overrides or []
+    flags = settings(overrides, tier=tier, domain=domain, seed=seed)
     place = cluster_at(cluster, namespace=namespace)
     reach_store(place)
     if resume:
@@ -164,7 +172,7 @@ def _check(job: Run, place: ClusterConfig) -> None:
     if model and not models.is_reference(model):
         raise ConfigError(
             f"srl.model={model} is a folder of this machine, which no pod can read",
-            fix="register it: goldsmith models add, and give models/TIER/VERSION",
+            fix="leave it out, or give a registered model: models/TIER/VERSION",
         )
     refuse(plan(job.config, place, parameters=None, seconds={}))
 
@@ -214,8 +222,8 @@ def _say_plan(job: Run, place: ClusterConfig, *, as_json: bool) -> None:
         answer(document)
         return
     text = yaml.safe_dump(document["config"], sort_keys=False).rstrip()
-    rows = [[a.stage, a.pool, a.on_demand, a.spot, a.hours_at_most] for a in asks]
-    columns = ("PyTorchJob", "pool", "on-demand", "spot", "hours at most")
+    rows = [[a.stage, a.pool, a.on_demand, a.spot, a.reserved, a.hours_at_most] for a in asks]
+    columns = ("PyTorchJob", "pool", "on-demand", "spot", "reserved", "hours at most")
     where = [f"  {place.store.url}/{key}" for key in keys]
     say(f"Run {job.run_id}", "", text, "", table(columns, rows), "")
     say("It would create, or move:", *where)

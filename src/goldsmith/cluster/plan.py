@@ -34,6 +34,8 @@ class Ask:
     on_demand: int
     """Pods on on-demand nodes."""
     spot: int
+    reserved: int
+    """Pods on nodes of a reservation, which are priced as on demand."""
     each: dict[str, str]
     """Resources of a pod."""
     hours_at_most: float
@@ -112,6 +114,7 @@ def _ask(
         instance_type=pool.instance_type,
         on_demand=capacities.count("on-demand"),
         spot=capacities.count("spot"),
+        reserved=capacities.count("reserved"),
         each=asked(cluster, hardware),
         hours_at_most=round(hardware.deadline_s / 3600, 2),
         usd_at_most=round(price * hardware.deadline_s / 3600, 2),

@@ -17,7 +17,7 @@ from goldsmith.store.object_store import ObjectStore
 from goldsmith.store.probe import probe
 
 OLDEST = (1, 31)
-PREREQUISITES = "kubectl apply -k manifests/prerequisites"
+PREREQUISITES = "install it as manifests/prerequisites/README.md says"
 RIGHTS = (
     *(("PyTorchJob", verb) for verb in ("get", "list", "watch", "create", "patch", "delete")),
     *(("Job", verb) for verb in ("get", "list", "watch", "create", "patch", "delete")),

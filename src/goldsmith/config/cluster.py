@@ -18,7 +18,8 @@ CONFIG_MAP = "goldsmith-cluster"
 """The one ConfigMap of a release; fixed, so that a step finds it in its own namespace."""
 CONFIG_KEY = "cluster.yaml"
 
-Capacity = Literal["spot", "on-demand"]
+Capacity = Literal["spot", "on-demand", "reserved"]
+"""`reserved`: out of a capacity block or reservation."""
 Name = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")]
 """A DNS label."""
 OptionalName = Annotated[str, Field(pattern=r"^([a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?)?$")]

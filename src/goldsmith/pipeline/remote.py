@@ -8,6 +8,7 @@ manifest and report.
 from __future__ import annotations
 
 import contextlib
+import logging
 import time
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -15,12 +16,15 @@ from typing import Any
 
 from goldsmith.config.load import load_config, validate_config
 from goldsmith.config.run import RunContext
-from goldsmith.errors import RunError
+from goldsmith.errors import GoldsmithError, RunError
+from goldsmith.pipeline.failures import explain
 from goldsmith.pipeline.manifest import read_run_manifest, write_manifest
 from goldsmith.pipeline.runs import STEPS, Run, config_key, default_threads, load_run, save_run
 from goldsmith.registry.bases import ensure_bases
 from goldsmith.store.object_store import ObjectStore, open_store
 from goldsmith.store.steps import read_step
+
+log = logging.getLogger(__name__)
 
 
 @dataclass
@@ -38,10 +42,15 @@ def prepare(context: RunContext) -> None:
 
 
 def note_failure(context: RunContext, step: str, cause: str) -> None:
-    """Write into the run's manifest that `step` failed, and of what."""
-    _write(
-        open_store(context.store), context, step, status="failed", cause=f"{step} failed: {cause}"
-    )
+    """Write into the run's manifest that `step` failed, and of what.
+
+    That this cannot be written is only logged: it must not hide the cause.
+    """
+    told = f"{step} failed: {cause}"
+    try:
+        _write(open_store(context.store), context, step, status="failed", cause=told)
+    except GoldsmithError as error:
+        log.warning("The run's manifest could not be written: %s", explain(error))
 
 
 def note_end(context: RunContext) -> None:

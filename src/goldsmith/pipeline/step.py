@@ -21,7 +21,9 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from goldsmith.config.load import DEFAULT_PROFILE, load_config, parse_section
+from pydantic import ValidationError
+
+from goldsmith.config.load import DEFAULT_PROFILE, explain_mistake, load_config, parse_section
 from goldsmith.config.run import RunContext
 from goldsmith.observability import lifeline
 from goldsmith.observability.progress import VARIABLE, append_line
@@ -83,12 +85,15 @@ def _in_pod(name: str, run: Mapping[str, Any]) -> Iterator[Step]:
 
 
 def complete(run: Mapping[str, Any]) -> RunContext:
-    """A run as a step was told of it; domain, tier and seed may be left to the profile."""
+    """A run as a step was told of it, the rest from its profile; ConfigError names a mistake."""
     told = {"profile": DEFAULT_PROFILE, **run}
     if missing := {"domain", "tier", "seed"} - told.keys():
         config = load_config(str(told["profile"]))
         told |= {name: getattr(config, name) for name in missing}
-    return RunContext.model_validate(told)
+    try:
+        return RunContext.model_validate(told)
+    except ValidationError as error:
+        raise explain_mistake(error, RunContext) from None
 
 
 def record(name: str, event: str, *, message: str = "") -> None:
