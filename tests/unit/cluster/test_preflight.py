@@ -88,7 +88,11 @@ def _no_spot(kube: FakeKubernetes) -> None:
 
 LACKS = [
     (_old, "kubernetes", r"Kubernetes 1\.30; use 1\.31 or newer"),
-    (without("PyTorchJob"), "training operator", r"no CRD pytorchjobs\.kubeflow\.org; .*manifests/prerequisites/README\.md"),
+    (
+        without("PyTorchJob"),
+        "training operator",
+        r"no CRD pytorchjobs\.kubeflow\.org; .*manifests/prerequisites/README\.md",
+    ),
     (without("Workflow"), "workflows", r"no CRD workflows\.argoproj\.io"),
     (without("LocalQueue"), "queue", "Kueue is not installed"),
     (without("LocalQueue", "goldsmith"), "queue", "no LocalQueue goldsmith"),
