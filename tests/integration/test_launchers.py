@@ -132,6 +132,13 @@ def test_both_back_ends_give_the_same_bits_though_a_worker_was_lost(
     assert learnt(here)
 
 
+def test_processes_share_the_prompts_of_an_update(make_job: Callable[..., TrainingJob]) -> None:
+    job = make_job()
+    LocalLauncher().launch(job)
+    lines = open_store(job.run.store).get(metrics_key("r", "train_srl")).splitlines()
+    assert [json.loads(line)["groups/rolled"] for line in lines] == [2.0, 2.0, 2.0]  # 4 of 2 ranks
+
+
 def learnt(job: TrainingJob) -> bool:
     """Whether there was a gradient at all: without one, any two jobs give the same bits."""
     store, key = open_store(job.run.store), metrics_key("r", "train_srl")

@@ -98,7 +98,7 @@ class SRLConfig(Section):
     updates: PositiveInt = 60
     group_size: int = Field(default=8, ge=2)
     """Completions per prompt (G)."""
-    prompts_per_update: PositiveInt = 16
+    prompts_per_update: PositiveInt = 24
     learning_rate: float = Field(default=1e-3, gt=0)
     temperature: float = Field(default=1.2, gt=0)
     """Above 1: bases are sure of wrong lookups, and a group of equal answers teaches nothing."""
@@ -127,7 +127,7 @@ class RLVRConfig(Section):
     """Stage 2: whole episodes, reward 1 only if the verifier says the task is solved."""
 
     algorithm: Literal["grpo"] = "grpo"
-    updates: PositiveInt = 20
+    updates: PositiveInt = 40
     group_size: int = Field(default=8, ge=2)
     prompts_per_update: PositiveInt = 8
     learning_rate: float = Field(default=3e-4, gt=0)

@@ -1,8 +1,9 @@
 """Batched generation with a KV cache, for single turns and for whole episodes.
 
-Each unique prompt is prefilled once and its cache is repeated for its samples. All rows advance one
-token a step: a row either samples, or is fed a token of the observation it was just given. So an
-episode of many turns is one pass with no ragged batches, and finished rows are dropped.
+Each unique prompt is prefilled once and shared by its samples (`attention.py`), or repeated for
+them where a model's attention cannot be replaced. All rows advance one token a step: a row either
+samples, or is fed a token of the observation it was just given. So an episode of many turns is one
+pass with no ragged batches, and finished rows are dropped.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import Any
 import torch
 from transformers.cache_utils import DynamicCache, DynamicLayer
 
+from goldsmith.rollouts.attention import SharedPrefix, share_prompts
 from goldsmith.rollouts.policy import Policy
 
 Respond = Callable[[int, str, bool], Sequence[int] | None]
@@ -68,7 +70,9 @@ class _GrowingLayer(DynamicLayer):
         return buffer
 
     def select(self, rows: torch.Tensor) -> None:
-        """Keep (or repeat) these rows."""
+        """Keep (or repeat) these rows; there is nothing to keep before the first token."""
+        if not self.is_initialized:
+            return
         self._keys, self._values = self._keys[rows], self._values[rows]
         self.keys, self.values = self._keys[:, :, : self.length], self._values[:, :, : self.length]
 
@@ -81,35 +85,59 @@ class Decoder:
         width = max(map(len, prompts))
         ids = torch.tensor([[policy.pad_id] * (width - len(p)) + list(p) for p in prompts])
         self.mask = torch.tensor([[0] * (width - len(p)) + [1] * len(p) for p in prompts])
-        layers = policy.model.config.get_text_config().num_hidden_layers
-        self.cache = DynamicCache()
-        self.cache.layers = [_GrowingLayer() for _ in range(layers)]
-        positions = (self.mask.cumsum(1) - 1).clamp(min=0)
-        self.logits = self._forward(ids, positions)
+        self.positions = self.mask.sum(1, keepdim=True)
+        self.prefix: SharedPrefix | None = None
+        self.cache = self._empty_cache()
+        self.logits = self._forward(ids, (self.mask.cumsum(1) - 1).clamp(min=0))
+        if share_prompts(policy.model):
+            self._share_prompts()
         self.keep(torch.arange(len(prompts)).repeat_interleave(samples))
+
+    def _empty_cache(self) -> DynamicCache:
+        layers = self.policy.model.config.get_text_config().num_hidden_layers
+        cache = DynamicCache()
+        cache.layers = [_GrowingLayer() for _ in range(layers)]
+        return cache
+
+    def _share_prompts(self) -> None:
+        """From here on the cache holds what follows the prompts only."""
+        layers: Any = self.cache.layers
+        self.prefix = SharedPrefix(
+            [layer.keys.contiguous() for layer in layers],
+            [layer.values.contiguous() for layer in layers],
+            torch.zeros(self.mask.shape).masked_fill(self.mask == 0, -torch.inf)[:, None, None],
+            torch.arange(len(self.mask)),
+        )
+        self.cache = self._empty_cache()
 
     def _forward(self, ids: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
         output = self.policy.model(
             input_ids=ids,
-            attention_mask=self.mask,
+            attention_mask=None if self.prefix else self.mask,
             position_ids=positions,
             past_key_values=self.cache,
             use_cache=True,
             logits_to_keep=1,
+            **({"shared_prefix": self.prefix} if self.prefix else {}),
         )
         return output.logits[:, -1].float()  # type: ignore[no-any-return]  # transformers: Any
 
     def step(self, tokens: Sequence[int]) -> None:
         """Feed one token a row."""
-        positions = self.mask.sum(1, keepdim=True)
-        self.mask = torch.cat([self.mask, self.mask.new_ones(len(tokens), 1)], dim=1)
-        self.logits = self._forward(torch.tensor(tokens)[:, None], positions)
+        if not self.prefix:
+            self.mask = torch.cat([self.mask, self.mask.new_ones(len(tokens), 1)], dim=1)
+        self.logits = self._forward(torch.tensor(tokens)[:, None], self.positions)
+        self.positions = self.positions + 1
 
     def keep(self, rows: torch.Tensor) -> None:
         """Keep (or repeat) these rows."""
         for layer in self.cache.layers:
             layer.select(rows)  # type: ignore[attr-defined]  # all are _GrowingLayer
-        self.mask, self.logits = self.mask[rows], self.logits[rows]
+        if self.prefix:
+            self.prefix = self.prefix.keep(rows)
+        else:
+            self.mask = self.mask[rows]
+        self.positions, self.logits = self.positions[rows], self.logits[rows]
 
 
 def sample(logits: torch.Tensor, temperature: float, generator: torch.Generator) -> list[int]:

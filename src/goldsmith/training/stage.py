@@ -42,8 +42,11 @@ class Workspace:
 
 def run_stage(job: TrainingJob, scratch: Path) -> None:
     """Train `job` on this rank; rank 0 commits `job.output`."""
+    import torch
     from accelerate import PartialState
 
+    # Whoever asks first decides: without a GPU and without `cpu`, every rank believes to be alone.
+    PartialState(cpu=not torch.cuda.is_available())
     work = Workspace(job, open_store(job.run.store), scratch)
     with PartialState().local_main_process_first():
         model = _fetch_model(work)
@@ -97,7 +100,7 @@ def _source(work: Workspace, model: Path) -> tuple[SRLConfig | RLVRConfig, Group
 def _trainer(
     work: Workspace, model: Path, source: GroupSource, config: SRLConfig | RLVRConfig
 ) -> GroupTrainer:
-    from transformers import AutoTokenizer
+    from transformers import AutoTokenizer, PrinterCallback
 
     from goldsmith.training.callbacks import AdaptiveKL, CommitCallback, MetricsCallback
 
@@ -117,6 +120,7 @@ def _trainer(
         peft_config=_lora(config.lora_rank),
         callbacks=[*callbacks, CommitCallback(checkpoints, work.metrics)],
     )
+    trainer.remove_callback(PrinterCallback)  # metrics.jsonl has its rows
     if controller:
         controller.trainer = trainer
     return trainer

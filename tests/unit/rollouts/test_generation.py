@@ -3,20 +3,46 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
-from goldsmith.rollouts.generation import Completion, generate
+from goldsmith.rollouts.generation import Completion, Decoder, generate
 from goldsmith.rollouts.policy import Policy, load_policy
 
 PROMPTS = [[6, 7, 8], [9, 10, 11, 12, 13]]
 
 
-@pytest.fixture(name="policy")
-def _policy(tiny_model: Path) -> Policy:
-    return load_policy(tiny_model)
+def grouped(directory: Path, **options: Any) -> Policy:
+    """A random Qwen2 in which two heads share a key, with the tokenizer of `directory`."""
+    from transformers import Qwen2Config, Qwen2ForCausalLM
+
+    torch.manual_seed(0)
+    sizes = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2}
+    heads = {"num_attention_heads": 4, "num_key_value_heads": 2}
+    tokenizer = load_policy(directory).tokenizer
+    ends = {"eos_token_id": tokenizer.eos_token_id, "pad_token_id": tokenizer.pad_token_id}
+    config = Qwen2Config(vocab_size=320, **sizes, **heads, **ends, **options)
+    return Policy(Qwen2ForCausalLM(config).eval(), tokenizer)
+
+
+WINDOWS = {"use_sliding_window": True, "sliding_window": 4, "max_window_layers": 0}
+
+
+@pytest.fixture(
+    name="policy",
+    params=[
+        pytest.param(load_policy, id="llama"),
+        pytest.param(grouped, id="heads-that-share-keys"),
+        pytest.param(partial(grouped, **WINDOWS), id="windows-that-cannot-share-prompts"),
+    ],
+)
+def _policy(tiny_model: Path, request: pytest.FixtureRequest) -> Policy:
+    policy: Policy = request.param(tiny_model)
+    return policy
 
 
 def run(policy: Policy, replies: Sequence[int] | None = None, **options: float) -> list[Completion]:
@@ -73,3 +99,11 @@ def test_a_row_stops_before_the_models_context_is_full(policy: Policy) -> None:
     policy.eos_ids, policy.max_tokens = frozenset(), 9
     lengths = [len(c.ids) for c in run(policy, max_new_tokens=50)]
     assert lengths == [6] * 4 + [4] * 4
+
+
+def test_prompts_are_shared_by_their_rows_unless_a_layer_sees_only_a_window(
+    tiny_model: Path,
+) -> None:
+    plain, windowed = grouped(tiny_model), grouped(tiny_model, **WINDOWS)
+    assert Decoder(plain, PROMPTS, samples=4).prefix is not None
+    assert Decoder(windowed, PROMPTS, samples=4).prefix is None
