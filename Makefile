@@ -19,7 +19,7 @@ REGISTRY ?= localhost
 BASE ?= python:3.11-slim
 IMAGES = --registry "$(REGISTRY)" --base "$(BASE)" --tag "$(TAG)"
 
-.PHONY: help setup run test check bench render bases images lock-images test-vllm seeds clean
+.PHONY: help setup run test check bench render bases images lock-images test-cluster test-vllm seeds clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -66,6 +66,9 @@ images: setup ## build the images that are not there yet (IMAGE_BUILD=, REGISTRY
 
 lock-images: setup ## write images.lock.yaml: the digests of the images that REGISTRY holds
 	$(PYTHON) -m images.lock $(IMAGES)
+
+test-cluster: setup ## the chart and whole runs on the cluster of KUBECONFIG (tests/cluster/conftest.py); needs make images
+	$(PYTHON) -m pytest -q --durations=0 tests/cluster
 
 test-vllm: ## load the tiers and an adapter in real vLLM on the CPU, in an environment of its own
 	bash tests/vllm/run.sh

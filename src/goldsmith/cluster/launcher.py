@@ -126,6 +126,7 @@ def _advice(job: TrainingJob, cluster: ClusterConfig) -> dict[str, str]:
         "denied": f"give account {account} the right to {cluster.store.url}",
         "deadline": f"raise hardware.{tier}.deadline_s; {go_on}",
         "preempted": f"set hardware.{tier}.worker_capacity=on-demand; {go_on}",
+        "hang": f"raise hardware.{tier}.silence_s if its updates are only slow; {go_on}",
         "peer": go_on,
         "unknown": go_on,
     }

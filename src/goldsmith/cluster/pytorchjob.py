@@ -11,9 +11,18 @@ from collections.abc import Mapping
 from typing import Literal
 
 from goldsmith.cluster.client import Object
-from goldsmith.cluster.pods import cores, environment, labels, object_name, pod_spec, quantity
+from goldsmith.cluster.pods import (
+    cores,
+    environment,
+    labels,
+    object_name,
+    pod_spec,
+    quantity,
+    variables,
+)
 from goldsmith.config.cluster import Capacity, ClusterConfig, Hardware, Pool
 from goldsmith.errors import ConfigError
+from goldsmith.training.entry import SILENCE
 from goldsmith.training.job import TrainingJob
 
 CONTAINER = "pytorch"
@@ -146,7 +155,11 @@ def _pod(
             "name": CONTAINER,
             "image": cluster.images.torch,
             "command": ["python3", "-m", "goldsmith.training.entry", job.run.store, key],
-            "env": environment(cluster, trusted_key=trusted_key) + _network(pool, hardware),
+            "env": [
+                *environment(cluster, trusted_key=trusted_key),
+                *variables({SILENCE: str(hardware.silence_s)}),
+                *_network(pool, hardware),
+            ],
             "resources": {
                 "requests": dict(resources),
                 "limits": {kind: many for kind, many in resources.items() if kind != "cpu"},

@@ -128,6 +128,8 @@ class Hardware(Section):
     pending_s: int = Field(default=900, ge=0)
     """How long a pod may wait for a node or an image before its job is given up; a new GPU node
     takes minutes."""
+    silence_s: int = Field(default=1800, ge=0)
+    """How long a job may tell no progress before its pods are started again; 0: for ever."""
     max_restarts: int = Field(default=3, ge=0)
     """Restarts without a newer checkpoint after which a job is stopped."""
     topology_key: str = ""

@@ -1,20 +1,24 @@
 """Entry point of a training pod: `python -m goldsmith.training.entry STORE KEY`.
 
 Runs torchrun, which hides why a worker ended, and tells it: one JSON line in the termination log
-(class, rank, step, message), and an exit code below 128 if a second try would fail as well.
+(class, rank, step, message), and an exit code below 128 if a second try would fail as well. The
+master, whose rank 0 tells the job's progress, also ends a job that is silent for too long.
 """
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import signal
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 from types import FrameType
 
+from goldsmith.observability.progress import VARIABLE as PROGRESS
 from goldsmith.training.failure import Failure, cause
 from goldsmith.training.torchrun import ENVIRONMENT, SCRATCH, command
 
@@ -22,6 +26,9 @@ log = logging.getLogger(__name__)
 
 TERMINATION_LOG = "GOLDSMITH_TERMINATION_LOG"
 """Variable that names another file than Kubernetes' own, for tests."""
+SILENCE = "GOLDSMITH_SILENCE_S"
+"""Variable: how many seconds a job may tell no progress; none or 0: for ever."""
+_LOOK_S = 1.0
 
 
 def main() -> int:
@@ -38,8 +45,10 @@ def main() -> int:
 
 def _run(store: str, key: str, scratch: Path) -> Failure | None:
     """What the job failed of on this machine; None if it did not."""
-    environment = {**os.environ, **ENVIRONMENT, SCRATCH: str(scratch)}
-    process = subprocess.Popen(command(store, key), env=environment)
+    progress = scratch / "progress.jsonl"
+    own = {SCRATCH: str(scratch), PROGRESS: str(progress)}
+    environment = {**os.environ, **ENVIRONMENT, **own}
+    process = subprocess.Popen(command(store, key), env=environment, start_new_session=True)
     stopped = False
 
     def stop(number: int, frame: FrameType | None) -> None:
@@ -48,10 +57,29 @@ def _run(store: str, key: str, scratch: Path) -> Failure | None:
         process.terminate()  # torchrun ends its workers
 
     signal.signal(signal.SIGTERM, stop)
-    code = process.wait()
+    silence_s = float(os.environ.get(SILENCE, 0)) if os.environ.get("RANK", "0") == "0" else 0.0
+    if hang := watch(process, progress, silence_s=silence_s):
+        return hang
     if stopped:
         return Failure("preempted", "the pod was told to stop; its checkpoints are kept")
-    return cause(scratch, code) if code else None
+    return cause(scratch, process.wait()) if process.returncode else None
+
+
+def watch(
+    process: subprocess.Popen[bytes], progress: Path, *, silence_s: float, look_s: float = _LOOK_S
+) -> Failure | None:
+    """Wait until a process group ends; one that tells no progress for `silence_s` is killed."""
+    started = time.time()
+    while True:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(timeout=look_s)
+            return None
+        heard = max(started, progress.stat().st_mtime) if progress.exists() else started
+        if silence_s and time.time() - heard > silence_s:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+            return Failure("hang", f"no progress for {silence_s:.0f} s: its processes hang")
 
 
 def tell(failure: Failure) -> None:

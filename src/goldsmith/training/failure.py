@@ -26,13 +26,14 @@ FailureClass = Literal[
     "preempted",  # SIGTERM: a node that goes away, or a person
     "peer",  # another process of the job is gone
     "store",  # the store is away
+    "hang",  # no word for longer than the job may be silent
     "host-oom",  # killed for lack of the machine's memory
     "cuda-oom",  # the accelerator's memory
     "denied",  # the store says no
     "work",  # configuration, data, model, or code that fails at once: it would fail again
     "unknown",
 ]
-RETRYABLE: frozenset[str] = frozenset({"preempted", "peer", "store", "host-oom", "unknown"})
+RETRYABLE: frozenset[str] = frozenset({"preempted", "peer", "store", "hang", "host-oom", "unknown"})
 
 PERMANENT_CODE = 1
 RETRY_CODE = 138

@@ -1,0 +1,129 @@
+"""Training runs: by Kubeflow's own client, through losses, and ended by a person.
+
+The test server is of level 2.0; a newer one takes the same file.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from goldsmith.cli.submit import step_pods
+from goldsmith.cluster.client import Object
+from goldsmith.cluster.pipelines import PipelineRun, Pipelines
+from goldsmith.cluster.supervisor import RESTARTS
+from tests.cluster.release import Release, answer, shell, until
+
+SMOKE_S = 900
+
+
+@pytest.fixture(name="run_id")
+def _run_id() -> str:
+    """A name that no earlier run had."""
+    return f"smoke-{uuid.uuid4().hex[:6]}"
+
+
+def ended(pipelines: Pipelines, run_id: str, *, seconds: float = SMOKE_S) -> PipelineRun:
+    """The run once it is over."""
+
+    def look() -> PipelineRun | None:
+        run = pipelines.find(run_id)
+        return run if run and run.is_over else None
+
+    found: PipelineRun = until(look, seconds=seconds, what=f"end of run {run_id}", every_s=3)
+    return found
+
+
+def training(release: Release, run_id: str, stage: str, *, seconds: float = 300) -> Object:
+    """The job of a stage once all its pods run."""
+
+    def look() -> Object | None:
+        for job in release.jobs(run_id):
+            pods = release.pods(job["metadata"]["name"])
+            running = [pod for pod in pods if pod["status"]["phase"] == "Running"]
+            if job["metadata"]["labels"]["goldsmith.dev/stage"] == stage and len(running) == 2:
+                return job
+        return None
+
+    found: Object = until(look, seconds=seconds, what=f"2 running pods of {run_id} {stage}")
+    return found
+
+
+def kill(release: Release, pod: str) -> None:
+    """End a pod at once, without a word to it: what losing its node looks like from inside."""
+    from kubernetes import client, config
+
+    config.load_kube_config()
+    client.CoreV1Api().delete_namespaced_pod(pod, release.namespace, grace_period_seconds=0)
+
+
+def checkpoint(release: Release, run_id: str, stage: str) -> Callable[[], bool]:
+    """Whether a stage has committed one."""
+    return lambda: bool(list(release.store.list(f"checkpoints/{run_id}/{stage}/manifest/")))
+
+
+def test_kfp_run_create_trains_a_model_into_the_registry(
+    release: Release, kfp: str, run_id: str, tmp_path: Path
+) -> None:
+    pipeline = tmp_path / "train_tier.yaml"
+    release.goldsmith("pipeline", "export", "-n", release.namespace, "-o", str(pipeline))
+    program = [str(Path(sys.executable).parent / "kfp"), "--endpoint", kfp, "run", "create"]
+    told = json.dumps({"run_id": run_id, "profile": "smoke"})
+    shell([*program, "-e", "goldsmith-test", "-r", run_id, "-f", str(pipeline), f"run={told}"])
+    job = training(release, run_id, "train_srl")
+    assert set(job["spec"]["pytorchReplicaSpecs"]) == {"Master", "Worker"}
+    assert ended(Pipelines(kfp), run_id).state == "SUCCEEDED"
+    store = ["--store", release.cluster.store.url]
+    status = answer(release.goldsmith("status", run_id, *store, "--json"))
+    assert (status["status"], status["verdict"] in ("promote", "hold")) == ("finished", True)
+    assert all(step["status"] == "done" for step in status["steps"].values())
+    release.goldsmith("report", run_id, *store)
+    assert "base" in release.goldsmith("models", "list", *store)
+    rows = [*release.store.list(f"runs/{run_id}/metrics/")]
+    assert rows == [f"runs/{run_id}/metrics/train_{stage}.jsonl" for stage in ("rlvr", "srl")]
+
+
+def test_a_run_outlives_its_step_and_a_worker(release: Release, kfp: str, run_id: str) -> None:
+    place = ["-n", release.namespace, "--kfp", kfp]
+    sizes = ["-p", "smoke", "srl.updates=20", "--run-id", run_id]
+    release.goldsmith("submit", *place, *sizes, "--detach")
+    job = training(release, run_id, "train_srl")
+    pipelines = Pipelines(kfp)
+    run = pipelines.find(run_id)
+    assert run
+    (step,) = (
+        pod["metadata"]["name"]
+        for pod in step_pods(release.client, run)
+        if pod["status"]["phase"] == "Running" and "-impl-" in pod["metadata"]["name"]
+    )
+    kill(release, step)
+    assert ended(pipelines, run_id).state == "FAILED"
+    (still,) = release.jobs(run_id)
+    assert still["metadata"]["uid"] == job["metadata"]["uid"]
+
+    release.goldsmith("submit", *place, "--resume", run_id, "--detach")
+    until(checkpoint(release, run_id, "train_srl"), seconds=300, what="a checkpoint")
+    worker = f"{job['metadata']['name']}-worker-0"
+    release.client.delete("Pod", worker)
+    told = release.goldsmith("submit", *place, "--resume", run_id)
+    assert f"Re-attaching to PyTorchJob {job['metadata']['name']}" in told
+    assert "a pod was deleted, or its node is gone" in told
+    assert "Verdict" in told
+
+
+def test_terminate_leaves_no_job_and_no_pod(release: Release, kfp: str, run_id: str) -> None:
+    place = ["-n", release.namespace, "--kfp", kfp]
+    sizes = ["-p", "smoke", "srl.updates=500", "--run-id", run_id]
+    release.goldsmith("submit", *place, *sizes, "--detach")
+    job = training(release, run_id, "train_srl")
+    assert job["metadata"]["annotations"][RESTARTS] == "0"
+    told = release.goldsmith("terminate", run_id, *place)
+    assert f"Run {run_id} is terminated" in told
+    assert ended(Pipelines(kfp), run_id, seconds=60).state in ("FAILED", "CANCELED")
+    assert release.jobs(run_id) == []
+    assert release.pods(job["metadata"]["name"]) == []
