@@ -7,6 +7,7 @@ text keeps the page's font; names inside a drawing are unique, since the page ho
 from __future__ import annotations
 
 import io
+import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -61,6 +62,8 @@ class Line:
     colour: str = "candidate"
     spread: Sequence[float] = ()
     """Half the height of a band around it."""
+    most: float = math.inf
+    """Where the band is cut off: no value is above it."""
 
 
 @dataclass(frozen=True)
@@ -79,8 +82,9 @@ def curves(name: str, lines: Sequence[Line], *, share: bool = False) -> str:
             colour = COLOURS[line.colour]
             axes.plot(line.x, line.y, color=colour, label=line.label)
             if line.spread:
-                low = [y - half for y, half in zip(line.y, line.spread, strict=True)]
-                high = [y + half for y, half in zip(line.y, line.spread, strict=True)]
+                band = list(zip(line.y, line.spread, strict=True))
+                low = [y - half for y, half in band]
+                high = [min(y + half, line.most) for y, half in band]
                 axes.fill_between(line.x, low, high, color=colour, alpha=0.15, linewidth=0)
         axes.set_xlabel("update")
         axes.locator_params(axis="x", integer=True)

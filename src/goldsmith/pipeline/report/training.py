@@ -57,7 +57,8 @@ def _reward(name: str, rows: Rows) -> str:
     x, y = _column(rows, "reward")
     _, spread = _column(rows, "reward_std")
     band = spread if len(spread) == len(y) else ()
-    return charts.curves(f"{name} reward by update", [charts.Line("reward", x, y, spread=band)])
+    line = charts.Line("reward", x, y, spread=band, most=1.0)
+    return charts.curves(f"{name} reward by update", [line])
 
 
 def _groups(name: str, rows: Rows) -> str:
