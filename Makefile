@@ -19,7 +19,7 @@ REGISTRY ?= localhost
 BASE ?= python:3.11-slim
 IMAGES = --registry "$(REGISTRY)" --base "$(BASE)" --tag "$(TAG)"
 
-.PHONY: help setup run test check bench render bases images lock-images test-cluster test-vllm seeds clean
+.PHONY: help setup run test check bench render bases images lock-images test-cluster test-cluster-full test-vllm seeds clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -69,6 +69,9 @@ lock-images: setup ## write images.lock.yaml: the digests of the images that REG
 
 test-cluster: setup ## the chart and whole runs on the cluster of KUBECONFIG (tests/cluster/conftest.py); needs make images
 	$(PYTHON) -m pytest -q --durations=0 tests/cluster
+
+test-cluster-full: setup ## the laptop profile on that cluster; writes tests/bench/results/cluster.json
+	GOLDSMITH_TEST_FULL=1 $(PYTHON) -m pytest -q tests/cluster/test_full.py
 
 test-vllm: ## load the tiers and an adapter in real vLLM on the CPU, in an environment of its own
 	bash tests/vllm/run.sh

@@ -78,7 +78,7 @@ class Release:
         """The Kubernetes API in the namespace."""
         return connect(self.namespace)
 
-    @cached_property
+    @property
     def values(self) -> dict[str, Any]:
         """Those of a small cluster, with the images that GOLDSMITH_TEST_IMAGES names."""
         images = Path(os.environ.get("GOLDSMITH_TEST_IMAGES", "dist/images.yaml"))
@@ -115,6 +115,15 @@ class Release:
         """`helm rollback` to the revision before."""
         with self.helm() as helm:
             helm.rollback(self.name, timeout=300)
+
+    @contextmanager
+    def changed(self, changes: dict[str, Any]) -> Iterator[None]:
+        """The release with other values, for a while."""
+        self.upgrade(changes)
+        try:
+            yield
+        finally:
+            self.rollback()
 
     def test(self) -> None:
         """`helm test`; HelmError if a store test fails."""
@@ -172,6 +181,10 @@ class Release:
         """The PyTorchJobs of a run."""
         return self.client.list("PyTorchJob", labels=run_selector(run_id))
 
+    def leaves_no_job(self, run_id: str) -> bool:
+        """Whether the jobs of a run go away: what is deleted goes after its pods."""
+        return bool(until(lambda: not self.jobs(run_id), seconds=60, what=f"no job of {run_id}"))
+
     def pods(self, job: str) -> list[Object]:
         """The pods of a job."""
         return self.client.list("Pod", labels=f"app.kubernetes.io/instance={job}")
@@ -214,7 +227,9 @@ def seen_from_here(url: str) -> str:
 
 def answer(text: str) -> Any:
     """The JSON that a command printed, after its log."""
-    return json.loads(text[text.index("\n{") if not text.startswith("{") else 0 :])
+    lines = text.splitlines()
+    first = next(number for number, line in enumerate(lines) if line[:1] in ("{", "["))
+    return json.loads("\n".join(lines[first:]))
 
 
 __all__ = ["HelmError"]

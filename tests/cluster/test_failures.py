@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -52,14 +51,14 @@ def test_a_request_that_no_node_can_hold(release: Release, job: TrainingJob) -> 
     said = refused(release, cluster, job)
     assert "finds no node; it asks for pool cpu" in said
     assert "Insufficient cpu" in said
-    assert release.jobs(job.run.run_id) == []
+    assert release.leaves_no_job(job.run.run_id)
 
 
 def test_an_image_that_does_not_exist(release: Release, job: TrainingJob) -> None:
     images = release.cluster.images.model_copy(update={"torch": "localhost/no-such-image:1"})
     cluster = changed(release.cluster, hardware={"pending_s": 20}, images=images)
     assert "image localhost/no-such-image:1 cannot be pulled" in refused(release, cluster, job)
-    assert release.jobs(job.run.run_id) == []
+    assert release.leaves_no_job(job.run.run_id)
 
 
 def test_a_store_that_training_pods_do_not_reach(release: Release, job: TrainingJob) -> None:
@@ -76,16 +75,6 @@ def test_a_job_that_the_webhook_refuses(release: Release, job: TrainingJob) -> N
     ] = "no-pytorch"
     with pytest.raises(ClusterError, match=r"refuses to apply PyTorchJob .*webhook.*pytorch"):
         release.client.apply(manifest)
-
-
-@contextmanager
-def upgraded(release: Release, changes: dict[str, Any]) -> Iterator[None]:
-    """The release with other values, for a while."""
-    release.upgrade(changes)
-    try:
-        yield
-    finally:
-        release.rollback()
 
 
 @pytest.mark.parametrize(
@@ -110,7 +99,7 @@ def test_a_run_that_cannot_work_ends_with_a_sentence(
     release: Release, kfp: str, changes: dict[str, Any], sentence: str
 ) -> None:
     run_id = f"broken-{uuid.uuid4().hex[:6]}"
-    with upgraded(release, changes):
+    with release.changed(changes):
         place = ["-n", release.namespace, "--kfp", kfp]
         told = release.goldsmith("submit", *place, "-p", "smoke", "--run-id", run_id, code=1)
     assert sentence in told

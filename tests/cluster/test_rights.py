@@ -23,7 +23,6 @@ NEEDED = {
     "goldsmith-reaper": [
         *(("list", "kubeflow.org/pytorchjobs"), ("delete", "kubeflow.org/pytorchjobs")),
         *(("list", "batch/jobs"), ("delete", "batch/jobs"), ("get", "argoproj.io/workflows")),
-        ("get", "configmaps/=goldsmith-cluster"),
     ],
     "goldsmith-trainer": [],
     "goldsmith-upload": [],

@@ -16,7 +16,9 @@ import pytest
 from goldsmith.cli.submit import step_pods
 from goldsmith.cluster.client import Object
 from goldsmith.cluster.pipelines import PipelineRun, Pipelines
+from goldsmith.cluster.pods import run_selector
 from goldsmith.cluster.supervisor import RESTARTS
+from goldsmith.pipeline.runs import STEPS
 from tests.cluster.release import Release, answer, shell, until
 
 SMOKE_S = 900
@@ -54,6 +56,18 @@ def training(release: Release, run_id: str, stage: str, *, seconds: float = 300)
     return found
 
 
+def running_step(release: Release, pipelines: Pipelines, run_id: str) -> str:
+    """The pod of the step that runs now."""
+    run = pipelines.find(run_id)
+    assert run
+    (name,) = (
+        pod["metadata"]["name"]
+        for pod in step_pods(release.client, run)
+        if pod["status"]["phase"] == "Running" and "-impl-" in pod["metadata"]["name"]
+    )
+    return str(name)
+
+
 def kill(release: Release, pod: str) -> None:
     """End a pod at once, without a word to it: what losing its node looks like from inside."""
     from kubernetes import client, config
@@ -65,6 +79,16 @@ def kill(release: Release, pod: str) -> None:
 def checkpoint(release: Release, run_id: str, stage: str) -> Callable[[], bool]:
     """Whether a stage has committed one."""
     return lambda: bool(list(release.store.list(f"checkpoints/{run_id}/{stage}/manifest/")))
+
+
+def test_preflight_and_plan_find_nothing_wrong(release: Release, kfp: str) -> None:
+    told = release.goldsmith("preflight", "-n", release.namespace, "--kfp", kfp)
+    assert "WRONG" not in told
+    asks = answer(release.goldsmith("plan", "-n", release.namespace, "-p", "smoke", "--json"))
+    assert [(ask["stage"], ask["pool"]) for ask in asks] == [
+        ("train_srl", "cpu"),
+        ("train_rlvr", "cpu"),
+    ]
 
 
 def test_kfp_run_create_trains_a_model_into_the_registry(
@@ -81,7 +105,7 @@ def test_kfp_run_create_trains_a_model_into_the_registry(
     store = ["--store", release.cluster.store.url]
     status = answer(release.goldsmith("status", run_id, *store, "--json"))
     assert (status["status"], status["verdict"] in ("promote", "hold")) == ("finished", True)
-    assert all(step["status"] == "done" for step in status["steps"].values())
+    assert set(status["steps"]) == set(STEPS)
     release.goldsmith("report", run_id, *store)
     assert "base" in release.goldsmith("models", "list", *store)
     rows = [*release.store.list(f"runs/{run_id}/metrics/")]
@@ -94,26 +118,33 @@ def test_a_run_outlives_its_step_and_a_worker(release: Release, kfp: str, run_id
     release.goldsmith("submit", *place, *sizes, "--detach")
     job = training(release, run_id, "train_srl")
     pipelines = Pipelines(kfp)
-    run = pipelines.find(run_id)
-    assert run
-    (step,) = (
-        pod["metadata"]["name"]
-        for pod in step_pods(release.client, run)
-        if pod["status"]["phase"] == "Running" and "-impl-" in pod["metadata"]["name"]
-    )
-    kill(release, step)
+    kill(release, running_step(release, pipelines, run_id))
     assert ended(pipelines, run_id).state == "FAILED"
     (still,) = release.jobs(run_id)
     assert still["metadata"]["uid"] == job["metadata"]["uid"]
 
     release.goldsmith("submit", *place, "--resume", run_id, "--detach")
     until(checkpoint(release, run_id, "train_srl"), seconds=300, what="a checkpoint")
-    worker = f"{job['metadata']['name']}-worker-0"
-    release.client.delete("Pod", worker)
+    release.client.delete("Pod", f"{job['metadata']['name']}-worker-0")
     told = release.goldsmith("submit", *place, "--resume", run_id)
     assert f"Re-attaching to PyTorchJob {job['metadata']['name']}" in told
     assert "a pod was deleted, or its node is gone" in told
     assert "Verdict" in told
+
+
+def test_big_data_is_validated_by_a_job_of_its_own(release: Release, kfp: str, run_id: str) -> None:
+    place = ["-n", release.namespace, "--kfp", kfp]
+    with release.changed({"cluster": {"big_data_bytes": 1}}):
+        release.goldsmith("submit", *place, "-p", "smoke", "--run-id", run_id, "--detach")
+        seen = until(
+            lambda: release.client.list("Job", labels=run_selector(run_id)),
+            seconds=180,
+            what="the validation Job",
+        )
+        assert seen[0]["metadata"]["labels"]["goldsmith.dev/stage"] == "validate_data"
+        training(release, run_id, "train_srl")  # so it passed
+        release.goldsmith("terminate", run_id, *place)
+    assert release.store.exists(f"runs/{run_id}/validation.json")
 
 
 def test_terminate_leaves_no_job_and_no_pod(release: Release, kfp: str, run_id: str) -> None:

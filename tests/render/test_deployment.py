@@ -17,7 +17,7 @@ BLOCKS = re.findall(r"^```\n(.*?)^```\n\n(.*?)$", PAGE, re.M | re.S)
 
 @pytest.mark.parametrize(("block", "below"), BLOCKS, ids=lambda text: text.split("\n")[0][:40])
 def test_each_block_is_tested_or_says_how_to_prove_it(block: str, below: str) -> None:
-    assert re.match(r"Tested: `|Not here \([^)]+\): `", below), below
+    assert re.match(r"Tested: `tests/|Not here \([^)]+\): `", below), below
 
 
 def test_the_tests_it_names_are_there() -> None:
