@@ -28,7 +28,7 @@ from goldsmith.config.run import RunContext
 from goldsmith.observability import lifeline
 from goldsmith.observability.progress import VARIABLE, append_line
 from goldsmith.pipeline.failures import explain
-from goldsmith.pipeline.runs import STEPS
+from goldsmith.pipeline.runs import STEPS, default_threads
 from goldsmith.training.launcher import CLUSTER
 
 
@@ -69,6 +69,7 @@ def step(name: str, run: Mapping[str, Any]) -> Iterator[Step]:
 @contextmanager
 def _in_pod(name: str, run: Mapping[str, Any]) -> Iterator[Step]:
     """A step on a cluster: there it finds its store, and there it writes the run down."""
+    os.environ.setdefault("OMP_NUM_THREADS", str(default_threads()))  # before torch is imported
     from goldsmith.cluster import environment  # imports the kubernetes client
     from goldsmith.pipeline import remote
 

@@ -113,3 +113,11 @@ def test_a_run_without_a_name_is_refused_in_one_line(store: ObjectStore) -> None
         step("collaborate", {"store": store.url}),
     ):
         pass
+
+
+def test_a_step_in_a_pod_computes_with_as_many_threads_as_one_on_a_laptop(
+    store: ObjectStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    with step("evaluate", run_of(store)):
+        assert os.environ["OMP_NUM_THREADS"] == "1"
