@@ -163,11 +163,11 @@ class EvaluateConfig(Section):
     """Candidate and live model on the same games."""
 
     suites: tuple[SuiteConfig, ...] = (
-        SuiteConfig(name="hard", level="hard", games=200, role="target"),
-        SuiteConfig(name="medium", level="medium", games=100, role="regression", margin=0.12),
-        SuiteConfig(name="easy", level="easy", games=100, role="regression", margin=0.12),
+        SuiteConfig(name="hard", level="hard", games=400, role="target"),
+        SuiteConfig(name="medium", level="medium", games=120, role="regression", margin=0.12),
+        SuiteConfig(name="easy", level="easy", games=120, role="regression", margin=0.12),
     )
-    samples: PositiveInt = 8
+    samples: PositiveInt = 4
     """k of avg@k."""
     passages: PositiveInt = 8
     """How many passages A returns for a task; as in `collaborate`."""
