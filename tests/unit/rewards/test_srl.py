@@ -42,7 +42,8 @@ def test_autojunk_makes_a_cliff_at_two_hundred_characters() -> None:
     ("legal", "progressed", "slots", "reward"),
     [
         pytest.param(False, False, 1.0, 0.0, id="the expert's words where they are inadmissible"),
-        pytest.param(True, True, 0.2, 0.7, id="another order that also brings it forward"),
+        pytest.param(True, True, 0.2, 0.3, id="another order that also brings it forward"),
+        pytest.param(True, True, 0.4, 0.4, id="and is nearer to the expert's than that"),
         pytest.param(True, True, 1.0, 1.0, id="the expert's action brings it forward"),
         pytest.param(True, False, 1.0, 1.0, id="the expert's action"),
         pytest.param(True, False, 0.9, 0.5, id="one wrong slot is capped"),
@@ -51,3 +52,10 @@ def test_autojunk_makes_a_cliff_at_two_hundred_characters() -> None:
 )
 def test_slot_reward(legal: bool, progressed: bool, slots: float, reward: float) -> None:
     assert slot_reward(legal=legal, progressed=progressed, slots=slots) == reward
+
+
+def test_a_try_at_the_experts_action_is_worth_more_than_another_sure_way() -> None:
+    sure = slot_reward(legal=True, progressed=True, slots=0.0)
+    right = slot_reward(legal=True, progressed=True, slots=1.0)
+    wrong = slot_reward(legal=True, progressed=False, slots=1 / 3)  # the other food
+    assert 0.5 * right + 0.5 * wrong > 1.5 * sure
