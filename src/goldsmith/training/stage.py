@@ -147,7 +147,7 @@ def _arguments(work: Workspace, config: SRLConfig | RLVRConfig) -> Any:
         steps_per_generation=1,
         num_iterations=1,
         learning_rate=config.learning_rate,
-        lr_scheduler_type="constant_with_warmup",
+        lr_scheduler_type="linear",
         warmup_steps=min(5, config.updates // 4),
         max_grad_norm=1.0,
         temperature=config.temperature,
