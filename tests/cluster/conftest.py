@@ -16,6 +16,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from goldsmith.cluster.pipelines import Pipelines
 from goldsmith.store.object_store import open_store
 from tests.cluster.release import KFP_NAMESPACE, Release, credentials, seen_from_here
 
@@ -62,3 +63,14 @@ def _release(store_url: str) -> Iterator[Release]:
     for job in release.client.list("PyTorchJob", labels="app.kubernetes.io/part-of=goldsmith"):
         release.client.delete("PyTorchJob", job["metadata"]["name"])
     release.uninstall()
+
+
+@pytest.fixture(name="run_id")
+def _run_id(release: Release, kfp: str) -> Iterator[str]:
+    """A name that no earlier run had; its workflows and their pods go when the test is over."""
+    name = f"test-{uuid.uuid4().hex[:6]}"
+    yield name
+    pipelines = Pipelines(kfp)
+    for run in pipelines.find_all(name):
+        for workflow in release.client.list("Workflow", labels=f"pipeline/runid={run.id}"):
+            release.client.delete("Workflow", workflow["metadata"]["name"])

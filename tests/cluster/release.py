@@ -20,7 +20,7 @@ from helm_python import Config, HelmError
 
 from charts.helm import CHART, values
 from goldsmith.cluster.client import KINDS, Client, Kind, Object, connect
-from goldsmith.cluster.environment import CREDENTIALS, SIGNING_KEY, read_cluster
+from goldsmith.cluster.environment import CREDENTIALS, SIGNING_KEY, read_cluster, secret_data
 from goldsmith.cluster.pods import PART_OF, run_selector
 from goldsmith.config.cluster import ClusterConfig
 from goldsmith.store.object_store import ObjectStore, open_store
@@ -160,6 +160,18 @@ class Release:
         )
         self._secret(self.values["store"]["credentialsSecret"], credentials())
         self._secret("goldsmith-signing", {SIGNING_KEY: key.decode()})
+
+    def public_key(self, folder: Path) -> Path:
+        """The file with which a person trusts the models that this release signs."""
+        from cryptography.hazmat.primitives import serialization
+
+        data = secret_data(self.client, "goldsmith-signing", (SIGNING_KEY,))
+        pem = base64.b64decode(data[SIGNING_KEY])
+        public = serialization.load_pem_private_key(pem, password=None).public_key()
+        form = serialization.PublicFormat.SubjectPublicKeyInfo
+        path = folder / "signing.pub"
+        path.write_bytes(public.public_bytes(serialization.Encoding.PEM, form))
+        return path
 
     def _secret(self, name: str, data: dict[str, str]) -> None:
         meta = {"name": name, "namespace": self.namespace}

@@ -82,7 +82,7 @@ def test_a_job_that_the_webhook_refuses(release: Release, job: TrainingJob) -> N
     [
         pytest.param(
             {"store": {"endpoint": "http://nowhere.kubeflow:9000"}},
-            "cannot reach",
+            "at http://nowhere.kubeflow:9000",
             id="store-unreachable",
         ),
         pytest.param(
@@ -96,9 +96,8 @@ def test_a_job_that_the_webhook_refuses(release: Release, job: TrainingJob) -> N
     ],
 )
 def test_a_run_that_cannot_work_ends_with_a_sentence(
-    release: Release, kfp: str, changes: dict[str, Any], sentence: str
+    release: Release, kfp: str, run_id: str, changes: dict[str, Any], sentence: str
 ) -> None:
-    run_id = f"broken-{uuid.uuid4().hex[:6]}"
     with release.changed(changes):
         place = ["-n", release.namespace, "--kfp", kfp]
         told = release.goldsmith("submit", *place, "-p", "smoke", "--run-id", run_id, code=1)

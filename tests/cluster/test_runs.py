@@ -7,27 +7,21 @@ from __future__ import annotations
 
 import json
 import sys
-import uuid
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from goldsmith.cli.submit import step_pods
 from goldsmith.cluster.client import Object
+from goldsmith.cluster.launcher import PyTorchJobLauncher
 from goldsmith.cluster.pipelines import PipelineRun, Pipelines
 from goldsmith.cluster.pods import run_selector
 from goldsmith.cluster.supervisor import RESTARTS
 from goldsmith.pipeline.runs import STEPS
+from goldsmith.training.job import load_job
 from tests.cluster.release import Release, answer, shell, until
 
 SMOKE_S = 900
-
-
-@pytest.fixture(name="run_id")
-def _run_id() -> str:
-    """A name that no earlier run had."""
-    return f"smoke-{uuid.uuid4().hex[:6]}"
 
 
 def ended(pipelines: Pipelines, run_id: str, *, seconds: float = SMOKE_S) -> PipelineRun:
@@ -54,26 +48,6 @@ def training(release: Release, run_id: str, stage: str, *, seconds: float = 300)
 
     found: Object = until(look, seconds=seconds, what=f"2 running pods of {run_id} {stage}")
     return found
-
-
-def running_step(release: Release, pipelines: Pipelines, run_id: str) -> str:
-    """The pod of the step that runs now."""
-    run = pipelines.find(run_id)
-    assert run
-    (name,) = (
-        pod["metadata"]["name"]
-        for pod in step_pods(release.client, run)
-        if pod["status"]["phase"] == "Running" and "-impl-" in pod["metadata"]["name"]
-    )
-    return str(name)
-
-
-def kill(release: Release, pod: str) -> None:
-    """End a pod at once, without a word to it: what losing its node looks like from inside."""
-    from kubernetes import client, config
-
-    config.load_kube_config()
-    client.CoreV1Api().delete_namespaced_pod(pod, release.namespace, grace_period_seconds=0)
 
 
 def checkpoint(release: Release, run_id: str, stage: str) -> Callable[[], bool]:
@@ -107,29 +81,36 @@ def test_kfp_run_create_trains_a_model_into_the_registry(
     assert (status["status"], status["verdict"] in ("promote", "hold")) == ("finished", True)
     assert set(status["steps"]) == set(STEPS)
     release.goldsmith("report", run_id, *store)
-    assert "base" in release.goldsmith("models", "list", *store)
+    trusted = {"GOLDSMITH_TRUSTED_KEY": str(release.public_key(tmp_path))}
+    assert "base" in release.goldsmith("models", "list", *store, **trusted)
     rows = [*release.store.list(f"runs/{run_id}/metrics/")]
     assert rows == [f"runs/{run_id}/metrics/train_{stage}.jsonl" for stage in ("rlvr", "srl")]
 
 
-def test_a_run_outlives_its_step_and_a_worker(release: Release, kfp: str, run_id: str) -> None:
+def test_a_run_outlives_a_worker_and_a_second_launcher_re_attaches(
+    release: Release, kfp: str, run_id: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", logger="goldsmith")
     place = ["-n", release.namespace, "--kfp", kfp]
     sizes = ["-p", "smoke", "srl.updates=20", "--run-id", run_id]
     release.goldsmith("submit", *place, *sizes, "--detach")
-    job = training(release, run_id, "train_srl")
-    pipelines = Pipelines(kfp)
-    kill(release, running_step(release, pipelines, run_id))
-    assert ended(pipelines, run_id).state == "FAILED"
-    (still,) = release.jobs(run_id)
-    assert still["metadata"]["uid"] == job["metadata"]["uid"]
-
-    release.goldsmith("submit", *place, "--resume", run_id, "--detach")
+    name = training(release, run_id, "train_srl")["metadata"]["name"]
     until(checkpoint(release, run_id, "train_srl"), seconds=300, what="a checkpoint")
-    release.client.delete("Pod", f"{job['metadata']['name']}-worker-0")
-    told = release.goldsmith("submit", *place, "--resume", run_id)
-    assert f"Re-attaching to PyTorchJob {job['metadata']['name']}" in told
-    assert "a pod was deleted, or its node is gone" in told
-    assert "Verdict" in told
+    release.client.delete("Pod", f"{name}-worker-0")
+
+    def restarted() -> bool:
+        (job,) = release.jobs(run_id) or [{"metadata": {"annotations": {}}}]
+        return bool(job["metadata"]["annotations"].get(RESTARTS) == "1")
+
+    until(restarted, seconds=120, what="the job to come back")
+    again = training(release, run_id, "train_srl")
+    url = release.cluster.store.url
+    (key,) = (k for k in release.store.list(f"checkpoints/{run_id}/train_srl/job-"))
+    output = PyTorchJobLauncher(release.cluster, release.client).launch(load_job(url, key))
+    assert f"Re-attaching to PyTorchJob {name}" in caplog.text
+    assert release.store.exists(f"{output}/manifest.json")
+    assert {job["metadata"]["uid"] for job in release.jobs(run_id)} >= {again["metadata"]["uid"]}
+    assert "Verdict" in release.goldsmith("submit", *place, "--resume", run_id)
 
 
 def test_big_data_is_validated_by_a_job_of_its_own(release: Release, kfp: str, run_id: str) -> None:

@@ -66,7 +66,7 @@ def launcher(request: pytest.FixtureRequest) -> Launcher:
 def on_cluster() -> PyTorchJobLauncher:
     """Jobs of two pods with one process each."""
     return PyTorchJobLauncher(
-        validate_cluster(cpu_values()), connect(), poll_s=0.1, settle_s=1, backoff_s=0
+        validate_cluster(cpu_values()), connect(), poll_s=0.1, settle_s=4, backoff_s=0
     )
 
 

@@ -74,6 +74,10 @@ class Pipelines:
 
     def find(self, name: str) -> PipelineRun | None:
         """The newest run of that name, or with that `run_id` if somebody named it otherwise."""
+        return next(self.find_all(name), None)
+
+    def find_all(self, name: str) -> Iterator[PipelineRun]:
+        """Every run of that name, the newest first; an attempt more is a run more."""
         token = ""
         for _ in range(_PAGES):
             with _quiet("list runs"):
@@ -82,11 +86,10 @@ class Pipelines:
                 )
             for entry in page.runs or []:
                 if name in (entry.display_name, _run_id(entry)):
-                    return _run(entry)
+                    yield _run(entry)
             token = page.next_page_token
             if not token:
                 break
-        return None
 
     def get(self, run: PipelineRun) -> PipelineRun:
         """The run as it is now."""

@@ -48,7 +48,7 @@ def _run(store: str, key: str, scratch: Path) -> Failure | None:
     progress = scratch / "progress.jsonl"
     own = {SCRATCH: str(scratch), PROGRESS: str(progress)}
     environment = {**os.environ, **ENVIRONMENT, **own}
-    process = subprocess.Popen(command(store, key), env=environment, start_new_session=True)
+    process = subprocess.Popen(command(store, key), env=environment)
     stopped = False
 
     def stop(number: int, frame: FrameType | None) -> None:
@@ -68,7 +68,7 @@ def _run(store: str, key: str, scratch: Path) -> Failure | None:
 def watch(
     process: subprocess.Popen[bytes], progress: Path, *, silence_s: float, look_s: float = _LOOK_S
 ) -> Failure | None:
-    """Wait until a process group ends; one that tells no progress for `silence_s` is killed."""
+    """Wait until a process ends; one that tells no progress for `silence_s` is killed."""
     started = time.time()
     while True:
         with contextlib.suppress(subprocess.TimeoutExpired):
@@ -76,8 +76,7 @@ def watch(
             return None
         heard = max(started, progress.stat().st_mtime) if progress.exists() else started
         if silence_s and time.time() - heard > silence_s:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
+            process.kill()  # its workers end with the container
             process.wait()
             return Failure("hang", f"no progress for {silence_s:.0f} s: its processes hang")
 

@@ -18,7 +18,7 @@ for number in range(30):
 
 def start(code: str, progress: Path) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-c", code, str(progress)]
-    return subprocess.Popen(command, start_new_session=True)
+    return subprocess.Popen(command)
 
 
 def test_a_job_that_hangs_is_killed_and_named(tmp_path: Path) -> None:
