@@ -137,13 +137,12 @@ class Release:
 
     def objects(self) -> list[str]:
         """Kind and name of all of ours that is in the namespace or in none."""
-        label = f"app.kubernetes.io/instance={self.name}"
         found = [(kind, thing) for kind in OURS for thing in self.client.list(kind, labels=PART_OF)]
         releases = [("Secret", s) for s in self.client.list("Secret", labels="owner=helm")]
-        here = [(k, t) for k, t in found if not self._is_elsewhere(t, label)]
+        here = [(k, t) for k, t in found if not self._is_elsewhere(t)]
         return sorted(f"{kind}/{thing['metadata']['name']}" for kind, thing in here + releases)
 
-    def _is_elsewhere(self, thing: Object, label: str) -> bool:
+    def _is_elsewhere(self, thing: Object) -> bool:
         """A thing without a namespace that another release made."""
         meta = thing["metadata"]
         return "namespace" not in meta and not meta["name"].endswith(f"-{self.namespace}")

@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from types import FrameType
 
@@ -57,12 +58,17 @@ def _run(store: str, key: str, scratch: Path) -> Failure | None:
         process.terminate()  # torchrun ends its workers
 
     signal.signal(signal.SIGTERM, stop)
-    silence_s = float(os.environ.get(SILENCE, 0)) if os.environ.get("RANK", "0") == "0" else 0.0
-    if hang := watch(process, progress, silence_s=silence_s):
+    if hang := watch(process, progress, silence_s=allowed_silence_s(os.environ)):
         return hang
     if stopped:
         return Failure("preempted", "the pod was told to stop; its checkpoints are kept")
     return cause(scratch, process.wait()) if process.returncode else None
+
+
+def allowed_silence_s(variables: Mapping[str, str]) -> float:
+    """How long this pod may tell nothing; 0, for ever, on workers, since only rank 0 tells."""
+    node = variables.get("PET_NODE_RANK", variables.get("RANK", "0"))
+    return float(variables.get(SILENCE, 0)) if node == "0" else 0.0
 
 
 def watch(

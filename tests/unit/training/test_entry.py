@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from goldsmith.training.entry import watch
+from goldsmith.training.entry import SILENCE, allowed_silence_s, watch
 
 TALKS = """
 import sys, time
@@ -37,3 +37,9 @@ def test_a_job_that_tells_its_progress_is_left_alone(tmp_path: Path) -> None:
 def test_without_a_limit_silence_is_no_failure(tmp_path: Path) -> None:
     process = start("import time; time.sleep(0.4)", tmp_path / "progress")
     assert watch(process, tmp_path / "progress", silence_s=0, look_s=0.05) is None
+
+
+def test_a_worker_may_be_silent_since_only_the_master_tells_progress() -> None:
+    assert allowed_silence_s({SILENCE: "60", "PET_NODE_RANK": "0"}) == 60
+    assert allowed_silence_s({SILENCE: "60", "PET_NODE_RANK": "1"}) == 0
+    assert allowed_silence_s({SILENCE: "60", "RANK": "1"}) == 0
