@@ -30,7 +30,7 @@ CLUSTER = "GOLDSMITH_CLUSTER"
 
 
 KEPT_HEAP = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(2**30)}
-"""glibc keeps what small tensors free, where it would fault each page in again (a tenth of the time)."""
+"""glibc keeps what tensors free and faults no page in again: a tenth of the time."""
 
 
 class Launcher(Protocol):
