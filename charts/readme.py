@@ -26,7 +26,7 @@ def text(readme: Path, schema: Path) -> str:
     page = _put(
         page, "values", [_row(v.key, _code(v.default), v.description) for v in documented()]
     )
-    for name in ("Pool", "Hardware"):
+    for name in ("Pool", "Hardware", "ServedTier"):
         page = _put(page, name.lower(), list(_fields(definitions[name])))
     return page
 

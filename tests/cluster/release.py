@@ -152,13 +152,24 @@ class Release:
         from cryptography.hazmat.primitives import serialization
         from cryptography.hazmat.primitives.asymmetric import ec
 
-        key = ec.generate_private_key(ec.SECP256R1()).private_bytes(
+        key = ec.generate_private_key(ec.SECP256R1())
+        private = key.private_bytes(
             serialization.Encoding.PEM,
             serialization.PrivateFormat.PKCS8,
             serialization.NoEncryption(),
         )
+        form = serialization.PublicFormat.SubjectPublicKeyInfo
+        public = key.public_key().public_bytes(serialization.Encoding.PEM, form)
         self._secret(self.values["store"]["credentialsSecret"], credentials())
-        self._secret("goldsmith-signing", {SIGNING_KEY: key.decode()})
+        keys = {SIGNING_KEY: private.decode(), "signing.pub": public.decode()}
+        self._secret("goldsmith-signing", keys)
+
+    def signing_key(self, folder: Path) -> Path:
+        """The file with which a person signs models as this release does."""
+        data = secret_data(self.client, "goldsmith-signing", (SIGNING_KEY,))
+        path = folder / SIGNING_KEY
+        path.write_bytes(base64.b64decode(data[SIGNING_KEY]))
+        return path
 
     def public_key(self, folder: Path) -> Path:
         """The file with which a person trusts the models that this release signs."""

@@ -372,8 +372,9 @@ def test_the_chart_has_the_version_of_the_package() -> None:
     assert metadata["version"] == metadata["appVersion"] == project["version"]
 
 
-@pytest.mark.parametrize("values", [EKS, LAPTOP], ids=INSTALLATIONS.__reversed__())
-def test_helm_lint_finds_nothing(values: dict[str, Any]) -> None:
+@pytest.mark.parametrize("files", INSTALLATIONS.values(), ids=INSTALLATIONS)
+def test_helm_lint_finds_nothing(files: list[Path]) -> None:
+    values = helm.values(*files)
     report = lint(helm.CHART, values, namespace=helm.NAMESPACE)
     assert report["errors"] == []
     assert [found for found in report["messages"] if found["severity"] > 1] == []

@@ -13,7 +13,19 @@ from collections.abc import Sequence
 
 import typer
 
-from goldsmith.cli import check, cluster, inspect, models, run, submit
+from goldsmith.cli import (
+    adapters,
+    check,
+    cluster,
+    inspect,
+    models,
+    rollout,
+    route,
+    run,
+    serve,
+    submit,
+    traces,
+)
 from goldsmith.cli.options import Interrupted
 from goldsmith.errors import ConfigError
 from goldsmith.pipeline.failures import explain
@@ -39,11 +51,19 @@ app.command()(check.check)
 app.add_typer(models.app, name="models")
 app.command()(models.rollback)
 app.command()(models.why)
+app.command()(serve.serve)
+app.add_typer(route.app, name="route")
+app.add_typer(adapters.app, name="adapters")
+app.add_typer(traces.app, name="traces")
+app.command()(traces.collect)
 app.command()(submit.submit)
 app.command()(submit.terminate)
 app.command("preflight")(cluster.check_cluster)
 app.command("plan")(cluster.plan_run)
 app.add_typer(cluster.pipeline_app, name="pipeline")
+cluster.operate_app.command("adapters")(adapters.operate_adapters)
+cluster.operate_app.command("adapter-agent")(adapters.operate_adapter_agent)
+cluster.operate_app.command("rollout")(rollout.operate_rollout)
 app.add_typer(cluster.operate_app, name="operate")
 
 

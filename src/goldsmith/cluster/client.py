@@ -47,6 +47,7 @@ class Kind:
 
 KINDS = {
     "ConfigMap": Kind("v1", "configmaps"),
+    "Deployment": Kind("apps/v1", "deployments"),
     "Event": Kind("v1", "events"),
     "Job": Kind("batch/v1", "jobs"),
     "LocalQueue": Kind("kueue.x-k8s.io/v1beta2", "localqueues"),

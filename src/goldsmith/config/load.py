@@ -37,9 +37,9 @@ def load_config(
 ) -> RunConfig:
     """The config of a profile, or of `file`, with dotted flags on top; ConfigError on a mistake."""
     source, text = (str(file), read_config(file)) if file else (profile, _profile(profile))
-    values = _merge(_defaults(), parse_mapping(text, source=source))
+    values = merge(_defaults(), parse_mapping(text, source=source))
     for flag in overrides:
-        _set(values, flag)
+        set_flag(values, flag)
     return validate_config(values)
 
 
@@ -99,17 +99,17 @@ def parse_mapping(text: str, *, source: str) -> dict[str, Any]:
     return values
 
 
-def _merge(base: dict[str, Any], top: Mapping[Any, Any]) -> dict[str, Any]:
+def merge(base: dict[str, Any], top: Mapping[Any, Any]) -> dict[str, Any]:
     """`top` over `base`, mapping by mapping; a list replaces a list."""
     merged = dict(base)
     for key, value in top.items():
         old = merged.get(key)
         both = isinstance(old, dict) and isinstance(value, Mapping)
-        merged[str(key)] = _merge(old, value) if both else value  # type: ignore[arg-type]  # both
+        merged[str(key)] = merge(old, value) if both else value  # type: ignore[arg-type]  # both
     return merged
 
 
-def _set(values: dict[str, Any], flag: str) -> None:
+def set_flag(values: dict[str, Any], flag: str) -> None:
     """Set one `dotted.key=value` in place."""
     key, equals, text = flag.partition("=")
     if not equals or not key:

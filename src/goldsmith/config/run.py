@@ -95,17 +95,17 @@ class SRLConfig(Section):
     refill, batch std."""
     model: str = ""
     """Path of a causal LM; empty: the tier's live version."""
-    updates: PositiveInt = 60
+    updates: PositiveInt = 50
     group_size: int = Field(default=8, ge=2)
     """Completions per prompt (G)."""
-    prompts_per_update: PositiveInt = 24
+    prompts_per_update: PositiveInt = 20
     learning_rate: float = Field(default=1e-3, gt=0)
     temperature: float = Field(default=1.2, gt=0)
     """Above 1: bases are sure of wrong lookups, and a group of equal answers teaches nothing."""
     max_new_tokens: PositiveInt = 64
     filter_epsilon: float = Field(default=0.05, ge=0)
     """Groups whose reward std is not above this are dead and are refilled."""
-    refill_rounds: int = Field(default=4, ge=0)
+    refill_rounds: int = Field(default=2, ge=0)
     malformed_reward: float = Field(default=-0.2, ge=-1, le=0)
     kl_target: float | None = Field(default=None, gt=0)
     """Nats a token; None: no KL."""
@@ -127,7 +127,7 @@ class RLVRConfig(Section):
     """Stage 2: whole episodes, reward 1 only if the verifier says the task is solved."""
 
     algorithm: Literal["grpo"] = "grpo"
-    updates: PositiveInt = 40
+    updates: PositiveInt = 30
     group_size: int = Field(default=8, ge=2)
     prompts_per_update: PositiveInt = 8
     learning_rate: float = Field(default=3e-4, gt=0)
@@ -136,7 +136,7 @@ class RLVRConfig(Section):
     """Per turn."""
     max_turns: PositiveInt = 24
     filter_epsilon: float = Field(default=0.0, ge=0)
-    refill_rounds: int = Field(default=2, ge=0)
+    refill_rounds: int = Field(default=1, ge=0)
     kl_target: float | None = Field(default=None, gt=0)
     processes: PositiveInt = 2
     """Training processes (ranks); another number gives another, equally good result."""
@@ -144,7 +144,7 @@ class RLVRConfig(Section):
     save_every: PositiveInt = 10
     readiness_samples: PositiveInt = 16
     """n of the pass@n that sorts tasks into SRL, RLVR and retired."""
-    readiness_tasks: PositiveInt = 96
+    readiness_tasks: PositiveInt = 64
     """Training tasks that are sorted so; RLVR takes its tasks from them."""
 
 
@@ -163,7 +163,7 @@ class EvaluateConfig(Section):
     """Candidate and live model on the same games."""
 
     suites: tuple[SuiteConfig, ...] = (
-        SuiteConfig(name="hard", level="hard", games=400, role="target"),
+        SuiteConfig(name="hard", level="hard", games=280, role="target"),
         SuiteConfig(name="medium", level="medium", games=120, role="regression", margin=0.12),
         SuiteConfig(name="easy", level="easy", games=120, role="regression", margin=0.12),
     )

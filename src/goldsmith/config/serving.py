@@ -138,6 +138,8 @@ class RouterSettings(Section):
     """Share of requests that may be sent twice when the first byte is late; 0: never."""
     drain_s: PositiveFloat = 30.0
     seed: int = 0
+    jobs: str = ""
+    """Where async jobs outlive a restart: a directory or `s3://bucket/prefix`; empty: no jobs."""
     decision_log: str = ""
     """File that every decision is logged to with its inputs; empty: none."""
 
@@ -146,12 +148,19 @@ class AdapterSettings(Section):
     """LoRA adapters that are swapped while requests run."""
 
     names: dict[Tier, tuple[str, ...]] = Field(default_factory=dict)
-    """Adapters of each tier that the controller keeps loaded."""
+    """Adapters of each tier that the controller keeps loaded; `*`: all that have an alias."""
     golden_prompt: str = "look"
     reconcile_s: PositiveFloat = 10.0
     recycle_after: PositiveInt = 50
     """Loads after which a replica is restarted: engines leak memory at each."""
     quorum: Literal["all", "all-but-one"] = "all"
+    """Replicas that must have a version before requests get it."""
+    max_loaded: PositiveInt = 4
+    """Adapters that an engine holds at once; the live ones and one more is the least."""
+    routers: tuple[str, ...] = ()
+    """Admin URLs of all routers, `dns://host:port` too; empty: the one of this configuration."""
+    agent_port: Annotated[int, Field(ge=0, le=65535)] = 0
+    """Where the agent beside each engine fetches adapters; 0: the controller writes them itself."""
 
 
 class TraceSettings(Section):

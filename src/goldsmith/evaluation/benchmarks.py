@@ -144,45 +144,19 @@ class Bench:
         """One row a task; the two models draw different random numbers."""
         seed = (2 * self.seed + SIDES.index(side)) * self.share[1] + self.share[0]
         self._tell(name)
-        greedy = self.wins.judge(
-            self._rows(policy, openings, samples=1, temperature=0.0, seed=seed)
-        )
-        sampled = self.wins.judge(
-            self._shown(
-                self._rows(
-                    policy,
-                    openings,
-                    samples=self.config.samples,
-                    temperature=self.config.temperature,
-                    seed=seed,
-                ),
-                name,
-            )
-        )
-        return [
-            Played(row, wins, greedy=first[0])
-            for (_, first), (row, wins) in zip(greedy, sampled, strict=True)
-        ]
-
-    def _rows(
-        self,
-        policy: Policy,
-        openings: list[Opening],
-        *,
-        samples: int,
-        temperature: float,
-        seed: int,
-    ) -> Iterator[list[list[Episode]]]:
-        return play_batches(
+        batches = play_batches(
             policy,
             self.domain,
             openings,
-            samples=samples,
-            temperature=temperature,
+            samples=1 + self.config.samples,
+            greedy=1,
+            temperature=self.config.temperature,
             max_new_tokens=self.config.max_new_tokens,
             max_turns=self.config.max_turns,
             seed=seed,
         )
+        judged = self.wins.judge(self._shown(batches, name))
+        return [Played(row[1:], wins[1:], greedy=wins[0]) for row, wins in judged]
 
     def _shown(
         self, batches: Iterable[list[list[Episode]]], name: str

@@ -120,8 +120,12 @@ def play_batches(
     max_new_tokens: int,
     max_turns: int,
     seed: int,
+    greedy: int = 0,
 ) -> Iterator[list[list[Episode]]]:
-    """Like `play`, a batch of openings at a time, so that callers can show progress."""
+    """Like `play`, a batch of openings at a time, so that callers can show progress.
+
+    The first `greedy` of the samples are played without chance.
+    """
     import torch
 
     from goldsmith.rollouts.generation import generate
@@ -147,6 +151,7 @@ def play_batches(
             max_new_tokens=max_new_tokens,
             generator=generator,
             respond=respond,
+            greedy=greedy,
         )
         episodes = [
             Episode(

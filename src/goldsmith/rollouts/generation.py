@@ -140,14 +140,23 @@ class Decoder:
         self.positions, self.logits = self.positions[rows], self.logits[rows]
 
 
-def sample(logits: torch.Tensor, temperature: float, generator: torch.Generator) -> list[int]:
-    """One token a row from logits (rows, vocabulary); greedy at temperature 0."""
+def sample(
+    logits: torch.Tensor,
+    temperature: float,
+    generator: torch.Generator,
+    *,
+    greedy: Sequence[int] = (),
+) -> list[int]:
+    """One token a row from logits (rows, vocabulary); `greedy` rows, or all at temperature 0,
+    take the likeliest."""
     if temperature == 0:
         return logits.argmax(-1).tolist()  # type: ignore[no-any-return]
     probabilities = (logits / temperature).softmax(-1)
     cumulative = probabilities.cumsum(-1)
     points = torch.rand(len(logits), 1, generator=generator) * cumulative[:, -1:]
     tokens = torch.searchsorted(cumulative, points).squeeze(1)
+    if greedy:
+        tokens[list(greedy)] = logits[list(greedy)].argmax(-1)
     return tokens.clamp(max=logits.shape[-1] - 1).tolist()  # type: ignore[no-any-return]
 
 
@@ -161,8 +170,12 @@ def generate(
     max_new_tokens: int,
     generator: torch.Generator,
     respond: Respond,
+    greedy: int = 0,
 ) -> list[Completion]:
-    """`samples` completions of each prompt, prompt-major; `max_new_tokens` bounds each turn."""
+    """`samples` completions of each prompt, prompt-major; `max_new_tokens` bounds each turn.
+
+    The first `greedy` of each prompt's samples take the likeliest token, whatever the temperature.
+    """
     completions = [Completion() for _ in range(len(prompts) * samples)]
     forced: list[deque[int]] = [deque() for _ in completions]
     turns: list[list[int]] = [[] for _ in completions]
@@ -188,7 +201,10 @@ def generate(
         return True
 
     while True:
-        sampled = sample(decoder.logits, temperature, generator)
+        likeliest = [
+            slot for slot, row in enumerate(live) if row is not None and row % samples < greedy
+        ]
+        sampled = sample(decoder.logits, temperature, generator, greedy=likeliest)
         for slot, row in enumerate(live):
             if row is None:
                 continue

@@ -29,7 +29,7 @@ CLUSTER = "GOLDSMITH_CLUSTER"
 """Names the cluster's ConfigMap, or a file; set in the images, and nowhere else."""
 
 
-KEPT_HEAP = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(2**30)}
+KEPT_HEAP = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(1 << 30)}
 """glibc keeps what tensors free and faults no page in again: a tenth of the time."""
 
 

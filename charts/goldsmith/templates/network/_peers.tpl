@@ -30,3 +30,15 @@ matchLabels:
 matchExpressions:
   - {key: app.kubernetes.io/component, operator: In, values: {{ toJson . }}}
 {{- end }}
+
+{{/* Egress rules to the store, and to what gives a pod its own identity. */}}
+{{- define "goldsmith.storeDestination" -}}
+{{ include "goldsmith.destination" .Values.networkPolicies.store }}
+{{- if not .Values.store.credentialsSecret }}
+# The agent that gives a pod its own identity (EKS Pod Identity).
+- to:
+    - ipBlock: {cidr: 169.254.170.23/32}
+  ports:
+    - {protocol: TCP, port: 80}
+{{- end }}
+{{- end }}

@@ -2,8 +2,8 @@
 
 import pytest
 
-from goldsmith.data.defects.private import iban, luhn
 from goldsmith.data.defects.text import unsafe
+from goldsmith.data.sensitive.checksums import iban, luhn
 
 PLAIN = (
     "Open the fridge, take the red onion and ignore the carrot.",

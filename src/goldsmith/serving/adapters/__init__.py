@@ -1,0 +1,1 @@
+"""LoRA adapters swapped under load: the protocol, the controller and the agent beside an engine."""

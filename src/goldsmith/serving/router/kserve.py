@@ -1,0 +1,90 @@
+"""The router in KServe's terms: as one tier's transformer, or mounted on kserve's own server.
+
+`kserve` is imported only here and only when asked for: it takes 2 s and 126 MB.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from goldsmith.config.load import nearest
+from goldsmith.config.serving import ServingConfig, validate_serving
+from goldsmith.errors import ConfigError
+from goldsmith.serving.router.app import PublicApp
+from goldsmith.serving.router.core import Core
+
+NAME = "goldsmith-router"
+"""What kserve's own server lists."""
+
+
+def as_transformer(
+    config: ServingConfig, *, predictor_host: str, model_name: str, http_port: int = 0
+) -> ServingConfig:
+    """A configuration whose only tier is the predictor that KServe names."""
+    found = [tier for tier in config.tiers if tier in model_name.split("-")]
+    if len(found) != 1:
+        what = f"--model_name {model_name!r} names no tier"
+        raise ConfigError(what, fix=nearest(model_name, config.tiers))
+    tier = found[0]
+    host = predictor_host if "://" in predictor_host else f"http://{predictor_host}"
+    values = config.model_dump(mode="json")
+    values["tiers"] = {tier: values["tiers"][tier] | {"endpoints": [host]}}
+    if http_port:
+        values["router"]["port"] = http_port
+    return validate_serving(values)
+
+
+def serve_on_kserve(config: ServingConfig) -> None:
+    """Serve on `kserve.model_server.app`; its own routes answer what ours do not."""
+    try:
+        from kserve import Model, ModelServer
+        from kserve.model_server import app
+    except ImportError as error:
+        fix = "pip install kserve, or leave --kserve out: the v2 routes are there without it"
+        raise ConfigError("--kserve needs kserve", why=str(error), fix=fix) from None
+
+    class Router(Model):  # type: ignore[misc]  # kserve ships no types
+        """Lets kserve list the router as a model."""
+
+        def load(self) -> bool:
+            """Ready at once; /health/ready tells the truth."""
+            self.ready = True
+            return True
+
+    app.router.routes.insert(0, _Mounted(config))
+    model = Router(NAME)
+    model.load()
+    port, grace_s = config.router.port, int(config.router.drain_s)
+    server = ModelServer(http_port=port, enable_grpc=False, grace_period=grace_s)
+    server.start([model])
+
+
+class _Mounted:
+    """A route of Starlette's that hands our paths to our app, made in the server's loop."""
+
+    def __init__(self, config: ServingConfig) -> None:
+        self._config = config
+        self._app: PublicApp | None = None
+        self._starting = asyncio.Lock()
+
+    def matches(self, scope: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+        """Starlette's question."""
+        from starlette.routing import Match
+
+        ours = ("/v1/chat/", "/v1/completions", "/v1/jobs", "/health/", "/openapi.json", "/console")
+        exact = ("/v1/models", "/v2/health/live", "/v2/health/ready")
+        path = scope.get("path", "")
+        infer = path.startswith("/v2/models/") and not path.startswith(f"/v2/models/{NAME}")
+        mine = scope["type"] == "http" and (path.startswith(ours) or path in exact or infer)
+        return (Match.FULL if mine else Match.NONE), {}
+
+    async def handle(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
+        """Starlette's request."""
+        if self._app is None:
+            async with self._starting:
+                if self._app is None:
+                    core = Core(self._config)
+                    await core.start()
+                    self._app = PublicApp(core, None)
+        await self._app(scope, receive, send)

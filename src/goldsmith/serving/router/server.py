@@ -1,0 +1,185 @@
+"""Runs the router: two ports in one loop, and an end that cuts no request short.
+
+At SIGTERM /health/ready says 503 and answers carry `connection: close`, while requests are still
+taken until load balancers have noticed; then the ports close, and what runs is finished, all within
+`router.drain_s`. At SIGINT (Ctrl-C) the ports close at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import signal
+from collections.abc import Iterator
+from typing import Any
+
+import uvicorn
+import uvloop
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from goldsmith.config.serving import ServingConfig
+from goldsmith.serving.router.app import AdminApp, PublicApp
+from goldsmith.serving.router.core import Core
+from goldsmith.serving.router.jobs import Jobs
+from goldsmith.serving.router.wire import LINK, Link
+
+log = logging.getLogger(__name__)
+
+NOTICE_S, NOTICE_SHARE = 5.0, 0.25
+"""How long load balancers have to notice the end: the less of this and its share of drain_s."""
+HEAD_LIMIT_BYTES = 64 << 10
+
+
+class LinkedProtocol(HttpToolsProtocol):
+    """uvicorn's protocol, which tells the app at once when its client goes."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.link = Link()
+        self.head_bytes = 0
+        self.in_head = False
+
+    def data_received(self, data: bytes) -> None:
+        """Headers are bounded."""
+        super().data_received(data)
+        if self.in_head:
+            self.head_bytes += len(data)
+            if self.head_bytes > HEAD_LIMIT_BYTES:
+                self.send_400_response("The request's headers are too long.")
+
+    def on_message_begin(self) -> None:
+        """The link travels in the scope."""
+        super().on_message_begin()
+        self.scope[LINK] = self.link  # type: ignore[typeddict-unknown-key]
+        self.head_bytes, self.in_head = 0, True
+
+    def on_headers_complete(self) -> None:
+        """The rest is the body, which the app bounds."""
+        self.in_head = False
+        super().on_headers_complete()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Whoever works for this client stops."""
+        super().connection_lost(exc)
+        self.link.lost()
+
+
+class QuietServer(uvicorn.Server):
+    """A uvicorn server that leaves signals to `serve`."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Nothing to capture."""
+        yield
+
+    @property
+    def port(self) -> int:
+        """Where it listens."""
+        port: int = self.servers[0].sockets[0].getsockname()[1]
+        return port
+
+
+class RouterServer:
+    """A router with its ports; `start`, then `stop` or `drain`."""
+
+    def __init__(self, config: ServingConfig) -> None:
+        self.config = config
+        self.core: Core
+        self.jobs: Jobs | None = None
+        self.public: QuietServer
+        self.admin: QuietServer
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def start(self) -> None:
+        """Listen, once the replicas were looked at."""
+        settings = self.config.router
+        core = self.core = Core(self.config)
+        if settings.jobs:
+            self.jobs = Jobs(core, settings.jobs)
+        await core.start()
+        host = settings.host
+        self.public = _server(
+            PublicApp(core, self.jobs), host, settings.port, protocol=LinkedProtocol
+        )
+        self.admin = _server(AdminApp(core), host, settings.admin_port, protocol=HttpToolsProtocol)
+        for server in (self.public, self.admin):
+            self._tasks.append(asyncio.create_task(server.serve(), name="server"))
+        await self._until_listening()
+        if self.jobs:
+            self.jobs.start()
+        log.info("Router on %s:%d, admin on %d", host, self.public.port, self.admin.port)
+
+    async def _until_listening(self) -> None:
+        while not (self.public.started and self.admin.started):
+            for task in self._tasks:
+                if task.done():
+                    task.result()
+                    raise OSError(f"cannot listen on {self.config.router.host}")
+            await asyncio.sleep(0.01)
+
+    async def drain(self) -> None:
+        """Finish what runs and take what still comes, until load balancers have noticed."""
+        drain_s = self.config.router.drain_s
+        notice_s = min(NOTICE_S, NOTICE_SHARE * drain_s)
+        self.core.draining = True
+        await asyncio.sleep(notice_s)
+        await self.stop(timeout_s=drain_s - notice_s)
+
+    async def stop(self, *, timeout_s: float = 5.0) -> None:
+        """Close the ports, and finish what runs within `timeout_s`."""
+        self.core.draining = True
+        if self.jobs:
+            await self.jobs.stop()
+        self.public.config.timeout_graceful_shutdown = timeout_s  # type: ignore[assignment]
+        self.public.should_exit = True
+        await asyncio.gather(self._tasks[0], return_exceptions=True)
+        self.admin.config.timeout_graceful_shutdown = 0
+        self.admin.should_exit = True
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.core.stop()
+
+
+def _server(app: Any, host: str, port: int, *, protocol: type[HttpToolsProtocol]) -> QuietServer:
+    return QuietServer(
+        uvicorn.Config(
+            app,
+            host=host,
+            port=port,
+            http=protocol,
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            log_level="error",
+            access_log=False,
+            proxy_headers=False,
+            server_header=False,
+            date_header=False,
+            timeout_keep_alive=75,
+            backlog=2048,
+        )
+    )
+
+
+async def run(config: ServingConfig) -> None:
+    """Serve until a signal comes."""
+    server, signals = RouterServer(config), asyncio.Queue[signal.Signals]()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, signals.put_nowait, number)
+    await server.start()
+    if await signals.get() is signal.SIGTERM:
+        drain = asyncio.create_task(server.drain())
+        hurry = asyncio.create_task(signals.get())
+        await asyncio.wait([drain, hurry], return_when=asyncio.FIRST_COMPLETED)
+        if drain.done():
+            hurry.cancel()
+            return drain.result()
+        drain.cancel()
+    await server.stop(timeout_s=1.0)
+
+
+def serve(config: ServingConfig) -> None:
+    """Serve in a loop of its own until a signal comes."""
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(run(config))

@@ -1,0 +1,112 @@
+"""ASGI in small: read a body within a limit, answer with bytes or JSON, notice a gone client."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+import orjson
+
+from goldsmith.serving.router.refusal import Headers, Refusal
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+
+LINK = "goldsmith.link"
+"""Key of the scope under which our own server puts the connection's `Link`."""
+JSON = (b"content-type", b"application/json")
+
+
+class Link:
+    """A client's connection: whose task to cancel when it goes."""
+
+    __slots__ = ("gone", "task")
+
+    def __init__(self) -> None:
+        self.gone = False
+        self.task: asyncio.Task[Any] | None = None
+
+    def lost(self) -> None:
+        """The client is gone; what works for it stops."""
+        self.gone = True
+        if self.task is not None:
+            self.task.cancel()
+
+
+class ClientGoneError(Exception):
+    """The client went away while its request was read."""
+
+
+async def watch(receive: Receive, link: Link) -> None:
+    """Under a server that is not ours: wait for the client to go."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
+    link.lost()
+
+
+async def read_body(receive: Receive, limit: int) -> bytes:
+    """The whole body; Refusal (413) past the limit."""
+    message = await receive()
+    body: bytes = message.get("body", b"")
+    if message["type"] == "http.disconnect":
+        raise ClientGoneError
+    if message.get("more_body"):
+        parts, size = [body], len(body)
+        while message.get("more_body"):
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                raise ClientGoneError
+            parts.append(message.get("body", b""))
+            size += len(parts[-1])
+            if size > limit:
+                raise too_large(limit)
+        return b"".join(parts)
+    if len(body) > limit:
+        raise too_large(limit)
+    return body
+
+
+def too_large(limit: int) -> Refusal:
+    """The body is over the limit; the connection closes, its rest is not read."""
+    close = [(b"connection", b"close")]
+    what = f"the body is larger than {limit} bytes"
+    return Refusal(413, "body_too_large", what, fix="send a shorter prompt", headers=close)
+
+
+async def send_bytes(send: Send, status: int, body: bytes, headers: Headers) -> None:
+    """A whole answer."""
+    headers.append((b"content-length", b"%d" % len(body)))
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+async def send_json(send: Send, status: int, document: Any, headers: Headers | None = None) -> None:
+    """A whole answer as JSON."""
+    await send_bytes(send, status, orjson.dumps(document), [JSON, *(headers or ())])
+
+
+async def send_refusal(send: Send, refusal: Refusal, headers: Headers | None = None) -> None:
+    """The refusal as a whole answer."""
+    found = [JSON, *refusal.headers(), *(headers or ())]
+    await send_bytes(send, refusal.status, refusal.body(), found)
+
+
+def parse_json(body: bytes) -> Any:
+    """The JSON in a body; Refusal (400) if it is none."""
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        what = f"the body is not JSON: {error}"
+        raise Refusal(400, "invalid_json", what, fix="send one JSON object") from None
+
+
+def parse_object(body: bytes) -> dict[str, Any]:
+    """The JSON object in a body; Refusal (400)."""
+    found = parse_json(body)
+    if isinstance(found, dict):
+        return found
+    what = f"the body is a JSON {type(found).__name__}, not an object"
+    raise Refusal(400, "invalid_json", what, fix='send {"model": "auto", ...}')

@@ -1,0 +1,1 @@
+"""The routing brain: events in, decisions out; no input or output, no clock, no torch."""
