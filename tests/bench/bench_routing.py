@@ -296,7 +296,7 @@ def measure(*, scale: float, seeds: int, files: dict[str, Path]) -> dict[str, An
     names = ("always-bronze", "random", "threshold", "latency-only", "oracle")
     return {
         "hardware": hardware(),
-        "versions": versions(("numpy", "orjson")),
+        "versions": versions("numpy", "orjson"),
         "seeds": list(range(seeds)),
         "scale": scale,
         "figures": figures(rows, days, same=same, path_us=path_us),

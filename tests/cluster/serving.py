@@ -25,7 +25,7 @@ from goldsmith.cluster.rollout import Rollout, service_name
 from goldsmith.registry import models
 from goldsmith.registry.bases import SHIPPED, ensure_bases
 from goldsmith.registry.signing import KEY_VARIABLE
-from tests.cluster.release import Release, deep, until
+from tests.cluster.release import Release, answer, deep, until
 
 KINDS.update(
     {
@@ -195,7 +195,7 @@ def ready_replicas(serving: Serving, name: str) -> set[str]:
 
 def swap(serving: Serving, folder: Path) -> str:
     """Swap gold/cooking, and wait until both replicas and every router have it; its name."""
-    said = json.loads(serving.goldsmith("adapters", "swap", "gold/cooking", str(folder), "--json"))
+    said = answer(serving.goldsmith("adapters", "swap", "gold/cooking", str(folder), "--json"))
     name = str(said["name"])
     until(lambda: len(ready_replicas(serving, name)) == 2, seconds=180, what=f"{name} on both")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +11,7 @@ import httpx
 import pytest
 
 from goldsmith.cluster.client import Object
-from goldsmith.cluster.rollout import VERSION, service_name
+from goldsmith.cluster.rollout import service_name
 from goldsmith.registry.bases import SHIPPED
 from tests.cluster.release import Release, until
 from tests.cluster.serving import (
@@ -30,6 +29,7 @@ from tests.cluster.serving import (
     swap,
 )
 from tests.cluster.test_rights import allows
+from tests.fixtures.serving_chart import transformer_form
 from tests.fixtures.version_adapters import VersionAdapter, write_versions
 
 FORM = "goldsmith-form-gold"
@@ -86,7 +86,10 @@ def test_a_new_version_comes_by_its_alias_without_a_failed_request(
         serving.settle()
         load.more(10)
     assert load.failed == []
-    assert {outcome.version for outcome in load.outcomes} == {before, version}
+    told = {outcome.version for outcome in load.outcomes}
+    assert (
+        {before, version} <= told <= {before, version, "gold"}
+    )  # a new pod's is not known at once
     assert {outcome.version for outcome in load.outcomes[-5:]} == {version}
     with Load(serving.url, "gold") as load:
         serving.goldsmith("rollback", "gold")
@@ -154,7 +157,7 @@ def test_a_tier_at_zero_is_routed_around(serving: Serving, http: httpx.Client) -
     assert load.failed == []
     assert "silver" not in {outcome.tier for outcome in load.outcomes[count:]}
     asked = ask(http, "silver")
-    assert asked.status == 503 and "silver" in asked.error
+    assert asked.status == 503 and "no_healthy_endpoint" in asked.error
     serving.upgrade()
     serving.settle()
     until(lambda: not ask(http, "silver").failed, seconds=60, what="silver again")
@@ -244,7 +247,10 @@ def test_traces_are_kept_while_their_collector_is_replaced(
 
 def test_the_router_is_also_a_transformer_of_one_tier(serving: Serving) -> None:
     client = serving.client
-    client.apply(transformer_form(serving))
+    parts = [
+        client.get("InferenceService", name) for name in ("goldsmith-gold", "goldsmith-router")
+    ]
+    client.apply(transformer_form(*parts, name=FORM))
     try:
         until(lambda: is_ready(client, FORM), seconds=READY_S, what=f"{FORM} ready", every_s=2)
         service = client.get("Service", f"{FORM}-transformer")
@@ -260,33 +266,6 @@ def test_the_router_is_also_a_transformer_of_one_tier(serving: Serving) -> None:
             assert reply.json()["outputs"][0]["datatype"] == "BYTES"
     finally:
         client.delete("InferenceService", FORM)
-
-
-def transformer_form(serving: Serving) -> Object:
-    """Gold's predictor with the router's container as its transformer."""
-
-    def part_of(service: str) -> Object:
-        found = serving.client.get("InferenceService", service)
-        assert found
-        part: Object = copy.deepcopy(found["spec"]["predictor"])
-        part.pop("topologySpreadConstraints")
-        return part | {"minReplicas": 1, "maxReplicas": 1}
-
-    notes = {"serving.kserve.io/autoscalerClass": "none"}
-    meta = {
-        "name": FORM,
-        "namespace": serving.release.namespace,
-        "labels": {"app.kubernetes.io/part-of": "goldsmith"},
-        "annotations": notes | {"serving.kserve.io/deploymentMode": "Standard"},
-    }
-    predictor = part_of(service_name("gold"))
-    assert predictor["annotations"][VERSION]
-    return {
-        "apiVersion": "serving.kserve.io/v1beta1",
-        "kind": "InferenceService",
-        "metadata": meta,
-        "spec": {"predictor": predictor, "transformer": part_of("goldsmith-router")},
-    }
 
 
 RIGHTS = {

@@ -12,7 +12,6 @@ from typing import Any
 
 import aiohttp
 import pytest
-from tests.fixtures.routers import RunningRouter, running_router
 from typer.testing import CliRunner
 
 from goldsmith.cli.adapters import app
@@ -27,6 +26,7 @@ from goldsmith.store.object_store import ObjectStore, open_store
 from tests.fixtures.adapter_traffic import Outcome, Traffic
 from tests.fixtures.builtin_engine import GOLD, running_engine
 from tests.fixtures.fake_engine import EngineSettings, FakeEngine
+from tests.fixtures.routers import RunningRouter, running_router
 from tests.fixtures.serving import authorization, serving_values
 from tests.fixtures.version_adapters import write_versions
 from tests.unit.registry.artefacts import change_json, write_adapter
@@ -311,10 +311,9 @@ def test_the_built_in_engine_answers_with_one_version_at_a_time(
     async def work(urls: list[str]) -> None:
         words: dict[str, Any] = {}
         async with stage(store, tmp_path, urls) as here:
-            async with here.traffic.running(clients=0):
-                first = here.promote_folder(made[0].folder)
-                words[first] = made[0]
-                await here.routed(first)
+            first = here.promote_folder(made[0].folder)
+            words[first] = made[0]
+            await here.routed(first)
             async with here.traffic.running(clients=3):
                 for version in made[1:]:
                     name = here.promote_folder(version.folder)

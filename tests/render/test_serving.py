@@ -27,6 +27,7 @@ from tests.fixtures.serving_chart import (
     pods,
     reaches,
     serving_config,
+    transformer_form,
 )
 
 SMALL = helm.values(*INSTALLATIONS["laptop-cluster-serving"])
@@ -428,6 +429,12 @@ def test_every_program_that_a_pod_runs_is_there(command: tuple[str, ...]) -> Non
         verb = verb.commands[words.pop(0)]
     with verb.make_context("goldsmith", words) as context:
         assert str(context.params.get("config") or context.params["root"]).startswith("/")
+
+
+def test_the_routers_container_is_also_a_valid_transformer_of_one_tier() -> None:
+    objects = OBJECTS["laptop-cluster"]
+    parts = [named(objects, "InferenceService", f"goldsmith-{n}") for n in ("gold", "router")]
+    assert schemas.mistakes(transformer_form(*parts, name="goldsmith-form-gold"), "1.34.0") == []
 
 
 @pytest.mark.parametrize("kind", KSERVE)

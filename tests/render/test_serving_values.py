@@ -25,7 +25,7 @@ def mistakes(text: str) -> list[str]:
 
 
 @settings(
-    max_examples=100,
+    max_examples=60,
     derandomize=True,
     database=None,
     deadline=None,

@@ -31,6 +31,9 @@ def operate_rollout(
     store: StoreOption = None,
     namespace: NamespaceOption = "",
     poll_s: Annotated[float, typer.Option("--poll-s", help="Between two looks.")] = POLL_S,
+    heartbeat: Annotated[
+        Path | None, typer.Option("--heartbeat", help="A file that is touched at each look.")
+    ] = None,
     once: OnceOption = False,
     dry_run: DryRunOption = False,
     as_json: JsonOption = False,
@@ -40,7 +43,7 @@ def operate_rollout(
     client = connect(namespace, patience_s=0.0 if once or dry_run else PATIENCE_S)
     rollout = Rollout(client, store_at(store), load_serving(config).tiers)
     if not (once or dry_run):
-        rollout.run(poll_s=poll_s)
+        rollout.run(poll_s=poll_s, heartbeat=heartbeat)
     states = rollout.look()
     change = next_change(states) if dry_run else rollout.step()
     if as_json:

@@ -13,6 +13,7 @@ import logging
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Literal
 
 from goldsmith.cluster.client import Client, Object
@@ -97,14 +98,25 @@ class Rollout:
             self._client.apply(version_patch(change.tier, change.live, self._client.namespace))
         return change
 
-    def run(self, *, poll_s: float = POLL_S, sleep: Callable[[float], None] = time.sleep) -> None:
-        """Go on for ever; what fails is logged and tried again."""
+    def run(
+        self,
+        *,
+        poll_s: float = POLL_S,
+        heartbeat: Path | None = None,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        """Go on for ever; what fails is logged and tried again.
+
+        `heartbeat` is a file that is touched at each look, for a probe.
+        """
         log.info("Rolling out %s in %s", ", ".join(self._tiers), self._client.namespace)
         while True:
             try:
                 self.step()
             except GoldsmithError as error:
                 log.error("%s", error)
+            if heartbeat:
+                heartbeat.touch()
             sleep(poll_s)
 
     def _look_at(self, tier: str) -> TierState:

@@ -95,7 +95,7 @@ class SRLConfig(Section):
     refill, batch std."""
     model: str = ""
     """Path of a causal LM; empty: the tier's live version."""
-    updates: PositiveInt = 50
+    updates: PositiveInt = 44
     group_size: int = Field(default=8, ge=2)
     """Completions per prompt (G)."""
     prompts_per_update: PositiveInt = 20
@@ -127,7 +127,7 @@ class RLVRConfig(Section):
     """Stage 2: whole episodes, reward 1 only if the verifier says the task is solved."""
 
     algorithm: Literal["grpo"] = "grpo"
-    updates: PositiveInt = 30
+    updates: PositiveInt = 26
     group_size: int = Field(default=8, ge=2)
     prompts_per_update: PositiveInt = 8
     learning_rate: float = Field(default=3e-4, gt=0)
@@ -144,7 +144,7 @@ class RLVRConfig(Section):
     save_every: PositiveInt = 10
     readiness_samples: PositiveInt = 16
     """n of the pass@n that sorts tasks into SRL, RLVR and retired."""
-    readiness_tasks: PositiveInt = 64
+    readiness_tasks: PositiveInt = 48
     """Training tasks that are sorted so; RLVR takes its tasks from them."""
 
 
@@ -163,7 +163,7 @@ class EvaluateConfig(Section):
     """Candidate and live model on the same games."""
 
     suites: tuple[SuiteConfig, ...] = (
-        SuiteConfig(name="hard", level="hard", games=280, role="target"),
+        SuiteConfig(name="hard", level="hard", games=240, role="target"),
         SuiteConfig(name="medium", level="medium", games=120, role="regression", margin=0.12),
         SuiteConfig(name="easy", level="easy", games=120, role="regression", margin=0.12),
     )

@@ -184,10 +184,15 @@ def test_a_tier_without_alias_or_service_is_left_alone(
 
 
 def test_the_controller_goes_on_when_the_api_refuses(
-    kube: FakeKubernetes, store: ObjectStore, rollout: Rollout, caplog: pytest.LogCaptureFixture
+    kube: FakeKubernetes,
+    store: ObjectStore,
+    rollout: Rollout,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     make_live(store, "gold", "v-2")
     install(kube, "gold", "v-1")
+    beat = tmp_path / "heartbeat"
     kube.refuse["PATCH", "inferenceservices"] = (500, "webhook is away")
     looks = 0
 
@@ -195,11 +200,12 @@ def test_the_controller_goes_on_when_the_api_refuses(
         nonlocal looks
         looks += 1
         kube.refuse.clear()
+        assert beat.exists()
         if looks == 2:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        rollout.run(sleep=pause)
+        rollout.run(sleep=pause, heartbeat=beat)
     assert "webhook is away" in caplog.text
     assert named(kube, "gold") == "v-2"
 

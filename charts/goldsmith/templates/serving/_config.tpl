@@ -2,6 +2,7 @@
 {{- define "goldsmith.serving.config" -}}
 {{- include "goldsmith.serving.checks" . -}}
 {{- $given := deepCopy .Values.serving.config -}}
+{{- if not $given.policies }}{{ $given = omit $given "policies" }}{{ end -}}
 {{- $tiers := dict -}}
 {{- range $tier, $deployed := .Values.serving.tiers -}}
   {{- $endpoints := list (printf "dns://goldsmith-%s-replicas:8080" $tier) -}}

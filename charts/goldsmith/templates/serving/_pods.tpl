@@ -17,12 +17,16 @@
 {{- define "goldsmith.serving.volumes" -}}
 - name: config
   configMap: {name: goldsmith-serving}
+{{ include "goldsmith.serving.trust" . }}
+- name: tmp
+  emptyDir: {sizeLimit: 256Mi}
+{{- end }}
+
+{{- define "goldsmith.serving.trust" -}}
 - name: trust
   secret:
     secretName: {{ .Values.signing.secret | quote }}
     items: [{key: signing.pub, path: signing.pub}]
-- name: tmp
-  emptyDir: {sizeLimit: 256Mi}
 {{- end }}
 
 {{/* `resources` of a container: (dict "cpu" 1 "memoryGib" 2 "gpus" 0). KServe would limit CPU to 1. */}}

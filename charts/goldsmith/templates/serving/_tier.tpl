@@ -83,9 +83,14 @@ livenessProbe:
 
 {{/* Volumes of a tier's pods. */}}
 {{- define "goldsmith.serving.tierVolumes" -}}
-{{ include "goldsmith.serving.volumes" .root }}
+{{- $hasGpus := gt (int .deployed.gpus) 0 -}}
+- name: config
+  configMap: {name: goldsmith-serving}
+{{ include "goldsmith.serving.trust" .root }}
+- name: tmp # compiled kernels too, where there are GPUs
+  emptyDir: {sizeLimit: {{ ternary "16Gi" "256Mi" $hasGpus }}}
 - name: shm
-  emptyDir: {medium: Memory, sizeLimit: {{ ternary "8Gi" "256Mi" (gt (int .deployed.gpus) 0) }}}
+  emptyDir: {medium: Memory, sizeLimit: {{ ternary "8Gi" "256Mi" $hasGpus }}}
 - name: adapters
   emptyDir: {sizeLimit: 4Gi}
 - name: models
@@ -119,6 +124,7 @@ tolerations:
   - {{ toJson (pick . "key" "operator" "value" "effect") }}
   {{- end }}
 {{- end }}
+{{- if le (int .deployed.nodes) 1 }}
 topologySpreadConstraints:
   {{- include "goldsmith.serving.spread" (printf "goldsmith-%s" .tier) | nindent 2 }}
   {{- if and (gt (len $capacity) 1) (or $pool.accelerators $pool.node_selector) }}
@@ -128,6 +134,7 @@ topologySpreadConstraints:
     whenUnsatisfiable: DoNotSchedule
     labelSelector: {matchLabels: {app: isvc.goldsmith-{{ .tier }}-predictor}}
   {{- end }}
+{{- end }}
 {{- end }}
 
 {{/* Arguments of the engine that differ by tier, as JSON. */}}

@@ -41,7 +41,7 @@ def digits(text: str) -> str:
 def luhn(number: str) -> bool:
     """Whether the check digit of a card number is right."""
     doubled = [int(d) * (1 + i % 2) for i, d in enumerate(reversed(number))]
-    return 13 <= len(number) <= 19 and sum(d - 9 if d > 9 else d for d in doubled) % 10 == 0
+    return 12 <= len(number) <= 19 and sum(d - 9 if d > 9 else d for d in doubled) % 10 == 0
 
 
 def iban(text: str) -> bool:

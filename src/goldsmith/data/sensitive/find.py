@@ -4,26 +4,51 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator
+from dataclasses import dataclass, replace
 
 from goldsmith.data.sensitive.kinds import Kind, Span
 from goldsmith.data.sensitive.personal import COLONS, DATED, EMAIL, LETTERED, NUMBERS, SAID
 from goldsmith.data.sensitive.secrets import FORMS, ISSUED
-from goldsmith.data.sensitive.words import WORDS
+from goldsmith.data.sensitive.words import ASSIGNED, WORDS
 
-SECRETS: tuple[Kind, ...] = (*FORMS, *ISSUED, *WORDS)
+SECRETS: tuple[Kind, ...] = (*FORMS, *ISSUED, *ASSIGNED, *WORDS)
 PERSONAL: tuple[Kind, ...] = (EMAIL, *NUMBERS, *LETTERED, *COLONS, *DATED, *SAID)
 KINDS: tuple[Kind, ...] = (*SECRETS, *PERSONAL)
 _SHORTEST = 7
 """Characters of the shortest find with its word: `pin 1234`."""
-_RUN = re.compile(r"\S{16,}")
-"""What every token of ISSUED lies in."""
+_LONG = 16
+"""Characters without a blank that hold every kind of ISSUED and ASSIGNED."""
 _START = re.compile(r"[A-Za-z](?<![A-Za-z0-9].)")
-_DIGITS = re.compile(r"[0-9+(][0-9 .()/-]{6,}+X?")
-"""What every kind of NUMBERS lies in."""
 _SHORT = re.compile(r"[0-9](?:[0-9]{2}|[ ./-][0-9])")
 """What every kind of DATED holds."""
-_PAIR = re.compile(r"[0-9]{2}[0-9A-Z ][0-9A-Z]")
-"""What every kind of LETTERED holds."""
+
+
+@dataclass(frozen=True)
+class _Anchored:
+    """Kinds that lie around what a quick pattern finds."""
+
+    kinds: tuple[Kind, ...]
+    anchor: re.Pattern[str]
+    ahead: int
+    """Characters before the anchor."""
+    beyond: int
+    """Characters after it, which are looked at, too."""
+
+    def find(self, text: str) -> Iterator[Span]:
+        """Every one."""
+        for match in self.anchor.finditer(text):
+            start, end = max(0, match.start() - self.ahead), match.end() + self.beyond
+            for kind in self.kinds:
+                yield from kind.within(text, start, end)
+
+
+_ANCHORED = (
+    _Anchored(NUMBERS, re.compile(r"[0-9+(][0-9 .()/-]{6,}+X?"), 1, 10),
+    _Anchored(LETTERED, re.compile(r"[A-Z]{2} ?[0-9]{2}"), 6, 44),
+    _Anchored(
+        COLONS, re.compile(r"[:-](?:(?<=:)[0-9a-fA-F]{0,4}:|(?<=-)(?:[0-9A-Fa-f]{2}-){2})"), 4, 44
+    ),
+)
 
 
 def _plain(kind: Kind) -> bool:
@@ -44,14 +69,18 @@ class Finder:
     """Finds some kinds in texts."""
 
     def __init__(self, kinds: Collection[Kind] = KINDS) -> None:
-        tokens = [kind for kind in kinds if kind in ISSUED]
-        self._index = _index([kind for kind in tokens if _plain(kind)])
-        self._tokens = [kind for kind in tokens if not _plain(kind)]
-        self._numbers = [kind for kind in kinds if kind in NUMBERS]
-        self._lettered = [kind for kind in kinds if kind in LETTERED]
+        issued = [kind for kind in kinds if kind in ISSUED]
+        self._index = _index([kind for kind in issued if _plain(kind)])
+        self._long = [kind for kind in issued if not _plain(kind)]
+        self._long += [kind for kind in kinds if kind in ASSIGNED]
         self._dated = [kind for kind in kinds if kind in DATED]
-        self._colons = [kind for kind in kinds if kind in COLONS]
-        gated = {*tokens, *self._numbers, *self._lettered, *self._dated, *self._colons}
+        chosen = [
+            replace(each, kinds=tuple(kind for kind in each.kinds if kind in kinds))
+            for each in _ANCHORED
+        ]
+        self._anchored = [each for each in chosen if each.kinds]
+        gated = {*issued, *self._long, *self._dated}
+        gated.update(kind for each in chosen for kind in each.kinds)
         self._always = [kind for kind in kinds if kind not in gated]
 
     def find(self, text: str) -> list[Span]:
@@ -62,22 +91,20 @@ class Finder:
 
     def _all(self, text: str) -> Iterator[Span]:
         folded, kinds = fold(text), list(self._always)
-        runs = list(_RUN.finditer(text))
-        if runs:
-            kinds += self._tokens
-        if self._lettered and _PAIR.search(text):
-            kinds += self._lettered
+        long = [word for word in text.split() if len(word) >= _LONG]
+        if long:
+            kinds += self._long
         if self._dated and _SHORT.search(text):
             kinds += self._dated
-        if self._colons and (text.count(":") > 2 or text.count("-") > 4):
-            kinds += self._colons
         for kind in kinds:
             yield from kind.find(text, folded)
-        for run in runs:
-            yield from self._issued(text, run.start(), run.end())
-        for window in _DIGITS.finditer(text) if self._numbers else ():
-            for kind in self._numbers:
-                yield from kind.within(text, window.start(), window.end() + 2)
+        for each in self._anchored:
+            yield from each.find(text)
+        end = 0
+        for word in long if self._index else ():
+            start = text.index(word, end)
+            end = start + len(word)
+            yield from self._issued(text, start, end)
 
     def _issued(self, text: str, start: int, end: int) -> Iterator[Span]:
         for match in _START.finditer(text, start, end):

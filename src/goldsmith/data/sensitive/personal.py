@@ -17,6 +17,8 @@ _VERSION = re.compile(
     re.IGNORECASE,
 )
 """What comes before four numbers that are no address."""
+_GLOBAL, _LOCAL = ipaddress.IPv6Network("2000::/3"), ipaddress.IPv6Network("fc00::/7")
+_EXTENSION = re.compile(r" ?(?:x|ext)")
 _YEAR = re.compile(r"(?:19|20)\d\d\Z")
 _DATE = re.compile(r"(?:\d{4}[./ -]\d\d?[./ -]\d\d?|\d\d?[./ -]\d\d?[./ -](?:19|20)\d\d)(?!\d)")
 
@@ -40,7 +42,7 @@ def _iban(match: Match) -> bool:
 def _public(match: Match) -> bool:
     """No version or section number, and no address that means the same everywhere."""
     octets = [int(octet) for octet in match.group().split(".")]
-    if max(octets) < 20 or octets[0] in (0, 10, 127, 255) or octets[:2] == [192, 168]:
+    if max(octets) < 20 or octets[0] in (0, 10, 127, 255) or octets[:2] in ([192, 168], [169, 254]):
         return False
     if octets[0] == 172 and 16 <= octets[1] < 32:
         return False
@@ -49,19 +51,23 @@ def _public(match: Match) -> bool:
 
 
 def _ipv6(match: Match) -> bool:
+    """All eight groups, or a short form of an address that is used."""
+    text = match.group()
     try:
-        address = ipaddress.IPv6Address(match.group())
+        address = ipaddress.IPv6Address(text)
     except ValueError:
         return False
-    return not (address.is_loopback or address.is_unspecified)
+    used = address in _GLOBAL or address.is_link_local or address in _LOCAL
+    return used if "::" in text else len(set(text)) > 2
 
 
 def _phone(match: Match) -> bool:
-    """8 to 15 digits with a calling code, else 9 to 12; no date and no IP address."""
-    text, number = match.group(), digits(match.group())
+    """8 to 15 digits with a calling code, else 9 to 14; no date, no IP address."""
+    text = match.group()
+    number = digits(_EXTENSION.split(text)[0])
     if _DATE.match(text) or re.fullmatch(r"\d+(?:\.\d+){3}", text):
         return False
-    return 8 <= len(number) <= 15 if text[0] == "+" else 9 <= len(number) <= 12
+    return 8 <= len(number) <= 15 if text[0] == "+" else 9 <= len(number) <= 14
 
 
 def _said_phone(match: Match) -> bool:
@@ -109,32 +115,43 @@ PHONE = _number(
 )
 NATIONAL_PHONE = _number(
     "Phone Number",
-    r"(?<![\w.+-])(?:(?:1[ .-])?\(?[2-9]\d{2}\)?[ .-][2-9]\d{2}[ .-]\d{4}"
-    r"|\(?0\d{2,4}\)?[ /-]\d{3,4}[ -]?\d{3,5}|0\d(?:[ .]\d\d){4})(?![\w-])",
+    r"(?<![\w.+-])(?:(?:(?:\+|00)?1[ .-]?)?\(?[2-9]\d{2}\)?[ .-]?(?<=[ .)-])[2-9]\d{2}[ .-]\d{4}"
+    r"|\(?0\d{1,4}\)?[ /-]\d{3,8}(?:[ -]\d{2,5})?|0\d(?:[ .]\d\d){4}|0[1-9]\d{8,9}"
+    r"|\(?[1-9]\d\)? 9?\d{4}-\d{4})"
+    r"(?:(?: ?x| ext\.? ?)\d{1,6})?(?![\w-])",
     _phone,
 )
 """Forms that columns of numbers may have, too."""
+OTHER_CARD = _number(
+    "Payment Card",
+    r"(?<![\d.-])(?:(?:1800|2131)\d{11}|(?:5018|5020|5038|5[678]\d\d|6304|6390|6759|676\d)\d{8})"
+    r"(?![\d-])",
+    _card,
+)
+"""Rarer ones, without gaps."""
 NUMBERS = (
     CARD,
+    OTHER_CARD,
     SOCIAL,
     PHONE,
     NATIONAL_PHONE,
     _number("IP Address", rf"(?<![\w.])(?:{_OCTET}\.){{3}}{_OCTET}(?![\w]|\.\d)", _public),
     _number("Aadhaar Number", r"(?<![\d-])[2-9]\d{3}([ -])\d{4}\1\d{4}(?![\d-])",
             lambda match: checksums.verhoeff(digits(match.group()))),
+    _number("AHV Number", r"(?<![\d.])756\.\d{4}\.\d{4}\.\d{2}(?![\d.])"),
     _number("CPF Number", r"(?<!\d)\d{3}\.\d{3}\.\d{3}-\d{2}(?!\d)",
             lambda match: checksums.cpf(digits(match.group()))),
     _number("NIR Number", r"(?<!\d)[12] ?\d\d ?(?:0[1-9]|1[0-2]) ?\d\d ?\d{3} ?\d{3} ?\d\d(?!\d)",
             lambda match: checksums.nir(digits(match.group()))),
     _number("Identity Number", r"(?<!\d)[1-9]\d{5}(?:19|20)\d\d(?:0[1-9]|1[0-2])\d{5}[\dX](?!\w)",
             lambda match: checksums.national(match.group())),
-)  # fmt: skip
-"""They begin with a digit, a `+` or a bracket."""
-LETTERED = (
-    ACCOUNT,
     _number(
         "DNI Number", r"[0-9XYZ](?<!\w.)\d{7}[A-Z]\b", lambda match: checksums.dni(match.group())
     ),
+)  # fmt: skip
+"""They begin with a digit, a `+` or a bracket, at most one character later."""
+LETTERED = (
+    ACCOUNT,
     _number(
         "National Insurance Number",
         r"[A-CEGHJ-PR-TW-Z](?<!\w.)[A-CEGHJ-NPR-TW-Z] ?\d\d ?\d\d ?\d\d ?[A-D]\b",
@@ -146,8 +163,8 @@ LETTERED = (
 COLONS = (
     _number("MAC Address", r"[0-9A-Fa-f](?<![\w:-].)[0-9A-Fa-f]([:-])(?:[0-9A-Fa-f]{2}\1){4}"
             r"[0-9A-Fa-f]{2}(?![\w:-])"),
-    _number("IP Address", r"[23f](?<![\w:.].)(?:(?<!f)[0-9a-fA-F]{3}|(?<=f)e80"
-            r"|(?<=f)[cd][0-9a-fA-F]{2})(?::[0-9a-fA-F]{0,4}){2,7}(?![\w:])", _ipv6),
+    _number("IP Address", r"[0-9a-fA-F](?<![\w:.].)[0-9a-fA-F]{0,3}(?::[0-9a-fA-F]{0,4}){2,7}"
+            r"(?![\w:])", _ipv6),
 )  # fmt: skip
 """Hexadecimal with colons or hyphens."""
 _IS = (
@@ -159,12 +176,13 @@ DATED = (
         "Phone Number",
         "personal",
         re.compile(
-            r"(?:phone|tel(?:ephone)?|mobile|cell(?:phone)?|fax|whatsapp|call me|text me|reach me"
-            rf"|handy|telefon)[\"']?\.?{_IS}[\"']?(?P<value>\+?\(?\d[\d .()/-]{{5,18}}\d)(?![\w-])",
+            r"(?:phone|tel(?:ephone)?|mobile|cell(?:phone)?|fax|whatsapp|(?:call|reach)(?: me| us)?"
+            rf"|text (?:me|us)|my number|handy|telefon)[\"']?\.?{_IS}[\"']?"
+            r"(?P<value>\+?\(?\d[\d .()/-]{5,18}\d)(?![\w-])",
             re.IGNORECASE,
         ),
-        ("phone", "tel", "mobile", "cell", "fax", "whatsapp", "call me", "text me", "reach me",
-         "handy"),
+        ("phone", "tel", "mobile", "cell", "fax", "whatsapp", "call", "reach", "text ",
+         "my number", "handy"),
         folded=True,
         accept=_said_phone,
         certain=False,
@@ -206,9 +224,9 @@ DATED = (
 
 )  # fmt: skip
 """Told by the word before, and holding a number of four digits or signs at the least."""
-_CAPITAL = (
-    r"(?:(?:van|von|de|da|del|di|la|der|den|bin|al) ){0,2}[A-Z\u00c0-\u00de][\w'\u2019-]{1,24}"
-)
+_PARTICLES = r"(?:(?:van|von|de|da|das|del|di|dos|la|der|den|die|bin|al|'t) ){0,2}"
+_CAPITAL = rf"{_PARTICLES}[A-Z\u00c0-\u00de][\w'\u2019-]{{1,24}}"
+_FLAT = r"(?:,? (?:Apt|Suite|Unit|Flat|Studio|Piso|Puerta|Piano|Appartamento|#)\.? ?\w{1,6})?"
 SAID = (
     Kind(
         "Name",
@@ -238,11 +256,10 @@ SAID = (
         "Street Address",
         "personal",
         re.compile(
-            r"\d(?<![\w.,-].)\d{0,4}[A-Za-z]? (?:[NSEW]\.? )?(?:[A-Z0-9][\w'.-]{1,20} ){1,3}"
+            r"[0-9](?<![\w.,-].)[0-9]{0,4}[A-Za-z]? (?:[NSEW]\.? )?(?:[A-Z0-9][\w'.-]{1,20} ){1,3}"
             r"(?:Street|St|Road|Rd|Avenue|Ave|Boulevard|Blvd|Lane|Ln|Drive|Dr|Court|Ct|Way|Place|Pl"
             r"|Square|Terrace|Parkway|Pkwy|Highway|Hwy|Crescent)\b\.?"
-            r"(?:,? (?:Apt|Suite|Unit|Flat|#)\.? ?\w{1,6})?"
-            r"(?:, [A-Z][\w' .-]{1,30}(?:, [A-Z]{2})?,? (?:\d{5}(?:-\d{4})?"
+            rf"{_FLAT}(?:, [A-Z][\w' .-]{{1,30}}(?:, [A-Z]{{2}})?,? (?:\d{{5}}(?:-\d{{4}})?"
             r"|[A-Z]{1,2}\d[A-Z\d]? ?\d[A-Z]{2}))?"
         ),
         certain=False,
@@ -251,11 +268,43 @@ SAID = (
         "Street Address",
         "personal",
         re.compile(
-            r"[A-ZÄÖÜ](?<!\w.)[\wäöüß-]{2,30}(?:straße|strasse|str\.|weg|platz|allee|gasse|ring|damm)"
-            r" \d{1,4}[a-z]?(?:, \d{5} [A-ZÄÖÜ][\wäöüß-]{1,30})?(?!\w)"
+            r"[A-ZÄÖÜ](?<!\w.)[\w-]{2,30}(?i:stra(?:ße|sse|at)|str\.|[wv]eg|vägen|gatan|platz|plein"
+            r"|allee|gasse|laan|ring|damm) \d{1,4}[a-z]?(?:[/-]\d{1,4})?"
+            r"(?:, \d{5} [A-ZÄÖÜ][\w-]{1,30})?(?!\w)"
         ),
-        hints=("straße ", "strasse ", "str. ", "weg ", "platz ", "allee ", "gasse ", "ring ",
-               "damm "),
+        hints=("stra", "str. ", "weg ", "veg ", "vägen ", "gatan ", "platz ", "plein ", "allee ",
+               "gasse ", "laan ", "damm "),
+        certain=False,
+    ),
+    Kind(
+        "Street Address",
+        "personal",
+        re.compile(
+            r"(?:\d{1,4},? )?(?i:calle|avenida|paseo|via|viale|piazza|rua|ulica|ul\.|rue|avenue"
+            r"|boulevard|chemin)(?: (?:de|del|da|do|dos|la|le|les|des|du)){0,2}"
+            r"(?: [A-ZÀ-Þ][\w'.-]{1,20}){1,4}(?:(?<=\d)|,? \d{1,5}(?:/\d{1,4})?)?"
+            rf"{_FLAT}(?!\w)"
+        ),
+        hints=("calle ", "avenida ", "paseo ", "via ", "viale ", "piazza ", "rua ", "ulica ",
+               "ul. ", "rue ", "avenue ", "boulevard ", "chemin "),
+        accept=lambda match: bool(re.search(r"\d", match.group())),
+        certain=False,
+    ),
+    Kind(
+        "Street Address",
+        "personal",
+        re.compile(
+            r"(?i:i live (?:at|in)|(?:my|home|street|postal|shipping|billing) address(?: is|:)?"
+            r"|address(?: is|:)|ship(?:ped)? (?:it )?to|deliver (?:it )?to|meet (?:me )?at)"
+            r"[\"']?[ \t]{1,3}[\"']?(?P<value>\d{1,5}[A-Za-z]?,? "
+            rf"(?:[A-ZÀ-Þ][\w'.-]{{1,20}}[ ]?){{1,5}}(?:\d{{1,5}})?{_FLAT}"
+            r"|(?:[A-ZÀ-Þ][\w'./-]{1,24} |de |di |do |da |del |la |von |van ){0,6}"
+            r"(?:[A-ZÀ-Þ][\w'./-]{1,24},? |[A-Z]\. )\d{1,5}[A-Za-z]?(?:[/-]\d{1,4})?"
+            rf"{_FLAT})(?!\w)"
+        ),
+        ("i live", "my address", "home address", "street address", "postal address",
+         "shipping address", "billing address", "address", "ship", "deliver", "meet"),
+        folded=True,
         certain=False,
     ),
 )  # fmt: skip

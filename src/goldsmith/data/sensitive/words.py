@@ -45,7 +45,7 @@ def _bearer(match: Match) -> bool:
     return mixed(match) and len(match["value"]) >= LONG
 
 
-WORDS = (
+ASSIGNED = (
     Kind(
         "Assigned Secret",
         "secret",
@@ -77,6 +77,9 @@ WORDS = (
         glued=True,
         accept=_long,
     ),
+)
+"""Values of at least LONG characters."""
+WORDS = (
     Kind(
         "Password",
         "secret",

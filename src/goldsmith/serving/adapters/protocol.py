@@ -135,7 +135,10 @@ def _drop(seen: Observed, replica: Replica) -> Action | None:
 
 def _retire(seen: Observed) -> Action | None:
     """What nobody uses any more goes."""
-    return next(filter(None, (_drop(seen, replica) for replica in _healthy(seen))), None)
+    for replica in _healthy(seen):
+        if action := _drop(seen, replica):
+            return action
+    return None
 
 
 def _take_out(seen: Observed) -> Action | None:

@@ -18,6 +18,7 @@ import aiohttp
 from goldsmith.serving.router.ask import USUAL_ANSWER, Ask
 from goldsmith.serving.router.credentials import Caller
 from goldsmith.serving.router.events import Events, text_of_events
+from goldsmith.serving.router.failures import GONE, SLOW_CLIENT, Stage
 from goldsmith.serving.router.forward import forward
 from goldsmith.serving.router.hints import (
     Hints,
@@ -27,7 +28,7 @@ from goldsmith.serving.router.hints import (
     read_hints,
     traceparent,
 )
-from goldsmith.serving.router.leg import GONE, SLOW_CLIENT, Leg, Stage
+from goldsmith.serving.router.leg import Leg
 from goldsmith.serving.router.limits import Amount, admit
 from goldsmith.serving.router.policies import answer, settings_of
 from goldsmith.serving.router.refusal import Headers, Refusal, bad_request

@@ -21,6 +21,7 @@ from goldsmith.serving.router.leg import Leg
 from goldsmith.serving.router.metrics import Metrics
 from goldsmith.serving.router.patience import Patience
 from goldsmith.serving.router.probes import Probes
+from goldsmith.serving.router.replica import Replica
 from goldsmith.serving.router.settle import Finished
 from goldsmith.serving.router.watch import Watch
 from goldsmith.serving.routing.brain import Brain
@@ -30,6 +31,8 @@ from goldsmith.serving.routing.log import DecisionLog
 from goldsmith.serving.traces.sender import Sender
 
 RECENT = 50
+KEEP_ALIVE_S = 4.0
+"""Less than uvicorn's and vLLM's 5 s: who closes first must be the one who knows of it."""
 ASYNC_WAIT_S = 600.0
 """How long an async request may wait for a slot."""
 
@@ -49,10 +52,14 @@ class Core:
         self.aliases = Aliases()
         self.fleet = Fleet(config, self.session, observe=self.observe, aliases=self.aliases)
         self.probes = Probes(config, self.fleet, self.observe)
+        self.fleet.on_down = self._leave
         self.reader = Reader(tuple(config.tiers), self.aliases)
         self.credentials = Credentials(config.credentials, self.session)
         self.models: dict[str, str] = {tier: config.model_name(tier) for tier in config.tiers}
         """What each tier's engine calls its base model."""
+        self.slo_ms: dict[str, float] = {
+            tier: settings.slo_ttft_ms for tier, settings in config.tiers.items()
+        }
         self.watch = Watch()
         self.admission = Admission(config.router.max_waiting, self.watch)
         self.patience = Patience(config)
@@ -140,6 +147,12 @@ class Core:
             self.log.write(decision)
         return decision
 
+    def _leave(self, replica: Replica) -> None:
+        """It is down: what waits for its first byte there moves."""
+        for watched in self.watch.all():
+            if isinstance(watched, Leg) and watched.replica is replica:
+                watched.leave()
+
     def hedge(self, leg: Leg) -> None:
         """Its first byte is late: try another replica beside it, if few are tried so."""
         start_hedge(self, leg)
@@ -161,7 +174,7 @@ def open_session(config: ServingConfig) -> aiohttp.ClientSession:
     """The client of all engines: unbounded, kept alive, bytes as they come, no cookies."""
     connect_s = config.router.connect_timeout_ms / 1e3
     return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=60),
+        connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEP_ALIVE_S),
         timeout=aiohttp.ClientTimeout(total=None, sock_connect=connect_s),
         cookie_jar=aiohttp.DummyCookieJar(),
         auto_decompress=False,

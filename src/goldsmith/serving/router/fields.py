@@ -135,7 +135,6 @@ CHAT: Mapping[str, Check] = {
     "top_logprobs": whole(0, 20),
 }
 COMPLETION: Mapping[str, Check] = {**SHARED, "prompt": text, "logprobs": whole(0, 20)}
-NEEDED = {id(CHAT): ("model", "messages"), id(COMPLETION): ("model", "prompt")}
 
 
 def check_fields(body: dict[str, Any], fields: Mapping[str, Check]) -> None:
@@ -149,6 +148,6 @@ def check_fields(body: dict[str, Any], fields: Mapping[str, Check]) -> None:
             )
         if wrong := check(value):
             raise bad_request(f"{name}{'' if wrong[0] == '[' else ' '}{wrong}", param=name)
-    for name in NEEDED[id(fields)]:
+    for name in ("model", "messages" if "messages" in fields else "prompt"):
         if name not in body:
             raise bad_request(f"{name} is missing", param=name, code="missing_field")

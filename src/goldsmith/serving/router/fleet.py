@@ -39,6 +39,7 @@ class Fleet:
         self._config, self._session = config, session
         self._observe, self._aliases = observe, aliases
         self.on_change: Callable[[], None] = lambda: None
+        self.on_down: Callable[[Replica], None] = lambda replica: None
 
     def place(self, tier: str, urls: tuple[str, ...]) -> None:
         """The replicas of a tier from now on."""
@@ -85,8 +86,11 @@ class Fleet:
 
     def probed(self, replica: Replica, answers: bool) -> None:
         """What a probe said, or a connection that failed."""
+        fell = replica.answers and not answers
         replica.answers = answers
         self.tell(replica)
+        if fell:
+            self.on_down(replica)
 
     def succeeded(self, replica: Replica) -> None:
         """It answered a request whole."""
@@ -98,11 +102,6 @@ class Fleet:
         breaker = replica.breaker
         was_trial = breaker.on_trial
         if breaker.failed(time.monotonic()) or was_trial:
-            self._opened(replica)
-
-    def eject(self, replica: Replica) -> None:
-        """Open its breaker at once."""
-        if replica.breaker.open(time.monotonic()):
             self._opened(replica)
 
     def _opened(self, replica: Replica) -> None:

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from goldsmith.serving.router.ask import Ask
-from goldsmith.serving.router.leg import GONE, HEDGED, Leg, LegFailedError, Stage
+from goldsmith.serving.router.failures import GONE, HEDGED, LegFailedError, Stage
+from goldsmith.serving.router.leg import Leg
 from goldsmith.serving.router.refusal import Refusal
 from goldsmith.serving.routing.decision import Decision
 

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from goldsmith.serving.router.refusal import Refusal, bad_request
+from goldsmith.serving.router.wire import too_large
 
 WANTED = frozenset(
     (
@@ -84,8 +85,6 @@ def check_content(found: Wanted, limit: int) -> None:
         raise Refusal(415, "unsupported_encoding", what, fix="send it as it is")
     length = found.get(b"content-length", b"0")
     if length.isdigit() and int(length[:20]) > limit:
-        from goldsmith.serving.router.wire import too_large
-
         raise too_large(limit)
 
 

@@ -11,8 +11,7 @@ from typing import Any
 from goldsmith.config.load import nearest
 from goldsmith.config.serving import ServingConfig, validate_serving
 from goldsmith.errors import ConfigError
-from goldsmith.serving.router.app import PublicApp
-from goldsmith.serving.router.core import Core
+from goldsmith.serving.router.server import RouterServer
 
 NAME = "goldsmith-router"
 """What kserve's own server lists."""
@@ -64,27 +63,29 @@ class _Mounted:
     """A route of Starlette's that hands our paths to our app, made in the server's loop."""
 
     def __init__(self, config: ServingConfig) -> None:
-        self._config = config
-        self._app: PublicApp | None = None
+        self._router = RouterServer(config)
+        self._started = False
         self._starting = asyncio.Lock()
 
     def matches(self, scope: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
         """Starlette's question."""
         from starlette.routing import Match
 
-        ours = ("/v1/chat/", "/v1/completions", "/v1/jobs", "/health/", "/openapi.json", "/console")
-        exact = ("/v1/models", "/v2/health/live", "/v2/health/ready")
-        path = scope.get("path", "")
-        infer = path.startswith("/v2/models/") and not path.startswith(f"/v2/models/{NAME}")
-        mine = scope["type"] == "http" and (path.startswith(ours) or path in exact or infer)
+        mine = scope["type"] == "http" and _is_ours(scope.get("path", ""))
         return (Match.FULL if mine else Match.NONE), {}
 
     async def handle(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
         """Starlette's request."""
-        if self._app is None:
-            async with self._starting:
-                if self._app is None:
-                    core = Core(self._config)
-                    await core.start()
-                    self._app = PublicApp(core, None)
-        await self._app(scope, receive, send)
+        async with self._starting:
+            if not self._started:
+                await self._router.start(public=False)
+                self._started = True
+        await self._router.app(scope, receive, send)
+
+
+def _is_ours(path: str) -> bool:
+    """Not of kserve's own routes, which answer for the model that stands for the router."""
+    if path.startswith("/v2/models/"):
+        return not path.startswith(f"/v2/models/{NAME}")
+    ours = ("/v1/chat/", "/v1/completions", "/v1/jobs", "/health/", "/openapi.json", "/console")
+    return path.startswith(ours) or path in ("/v1/models", "/v2/health/live", "/v2/health/ready")

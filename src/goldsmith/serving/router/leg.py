@@ -7,13 +7,13 @@ import logging
 import math
 import time
 from dataclasses import replace
-from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
 
 from goldsmith.serving.router.ask import Ask
 from goldsmith.serving.router.events import BOUNDARY, read_event
+from goldsmith.serving.router.failures import GONE, HEDGED, SLOW_CLIENT, LegFailedError, Stage
 from goldsmith.serving.router.fleet import ReplicaGoneError
 from goldsmith.serving.router.outgoing import encode
 from goldsmith.serving.router.replica import Replica
@@ -25,36 +25,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-GONE = 499
-"""Status of a request whose client, or whose need, went away."""
-HEDGED = "its hedge was faster"
-SLOW_CLIENT = "the client reads too slowly"
 RECHECK_S = 0.5
 _ERROR_BYTES = 64 << 10
-
-
-class Stage(Enum):
-    """What a leg waits for."""
-
-    GATE = 0
-    FIRST_BYTE = 1
-    ENGINE = 2
-    CLIENT = 3
-
-
-class LegFailedError(Exception):
-    """A leg brought no answer; `status` is the engine's, 0 if it said nothing.
-
-    `why` goes to clients, so it names no address.
-    """
-
-    def __init__(
-        self, why: str, *, status: int = 0, body: bytes = b"", final: bool = False
-    ) -> None:
-        self.why, self.status, self.body = why, status, body
-        self.final = final
-        """The request is at fault: another replica would say the same."""
-        super().__init__(why)
 
 
 class Leg:
@@ -152,9 +124,8 @@ class Leg:
         except LegFailedError as error:
             raise self._fail(error) from None
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
-            self._core.fleet.probed(self.replica, False)
             log.info("%s: %s", self.replica.url, error)
-            raise self._fail(LegFailedError("no connection")) from None
+            raise self._fail(LegFailedError("no connection", down=True)) from None
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             log.info("%s: %s", self.replica.url, error or type(error).__name__)
             raise self._fail(LegFailedError("the connection broke")) from None
@@ -209,11 +180,9 @@ class Leg:
         body = await response.content.read(_ERROR_BYTES)
         if status == 404 and self.ask.adapter:
             self._core.fleet.lost(self.replica, self.ask.adapter)
-        if status == 503:
-            self._core.fleet.probed(self.replica, False)
-            self._core.probes.suspect(self.replica)
         final = 400 <= status < 500 and status not in (401, 403, 404, 408, 429)
-        raise LegFailedError(f"HTTP {status}", status=status, body=body, final=final)
+        down = status == 503
+        raise LegFailedError(f"HTTP {status}", status=status, body=body, final=final, down=down)
 
     def _check_start(self) -> None:
         """A stream that begins with an error, or an answer of another version, is none."""
@@ -231,6 +200,9 @@ class Leg:
         self.end(
             ok=False, status=error.status or 502, blame=not error.final and error.status != 429
         )
+        if error.down:
+            self._core.fleet.probed(self.replica, False)
+            self._core.probes.suspect(self.replica)
         return error
 
     def late(self, now: float) -> None:
@@ -263,9 +235,15 @@ class Leg:
 
     def _is_stuck(self) -> bool:
         """Nothing at all came from the replica since, and there are others."""
-        silent = self.replica.byte_at < self.sent_at
-        others = self._core.fleet.others_than(self.replica, self.tier)
-        return silent and not self.is_last and others
+        return self.replica.byte_at < self.sent_at and self._may_move()
+
+    def _may_move(self) -> bool:
+        return not self.is_last and self._core.fleet.others_than(self.replica, self.tier)
+
+    def leave(self) -> None:
+        """Its replica is down: move, if it has no byte yet and there are others."""
+        if self.stage is Stage.FIRST_BYTE and self._may_move():
+            self.stop("its replica is down")
 
     def stop(self, why: str) -> None:
         """End it from outside; `why` tells it from a client that went away."""

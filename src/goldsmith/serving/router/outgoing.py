@@ -16,7 +16,8 @@ LARGE = 1 << 20
 
 def encode(ask: Ask, model: str, engine: Engine) -> bytes | io.BytesIO:
     """The JSON for one engine; streams always report usage, so that they can be billed."""
-    body = {**ask.body, "model": model}
+    body = {name: value for name, value in ask.body.items() if value is not None}
+    body["model"] = model
     body.pop("user", None)
     if ask.stream:
         body["stream_options"] = {"include_usage": True}

@@ -66,11 +66,11 @@ class Probes:
     async def _keep_probing(self, replica: Replica) -> None:
         suspected = self._suspected[replica]
         while True:
-            suspected.clear()
             try:
                 await self.probe(replica)
             except Exception:
                 log.exception("Probe of %s", replica.url)
+            suspected.clear()
             await asyncio.sleep(LEAST_BETWEEN_S)
             try:
                 async with asyncio.timeout(PROBE_EVERY_S - LEAST_BETWEEN_S):
@@ -80,24 +80,29 @@ class Probes:
 
     async def probe(self, replica: Replica) -> None:
         """Health, then what it has loaded and how busy it is."""
-        suspected = self._suspected.get(replica)
-        timeout_s = SUSPECTED_TIMEOUT_S if suspected and suspected.is_set() else TIMEOUT_S
+        event = self._suspected.get(replica)
+        is_suspected = event is not None and event.is_set()
         asked_at = time.monotonic()
-        answers = await self._answers(replica, timeout_s)
+        answers = await self._answers(replica, is_suspected)
         if not answers and replica.byte_at > asked_at:
             answers = True  # too busy for the probe, but it writes answers
         if answers != replica.answers:
             log.info("%s is %s", replica.url, "up" if answers else "down")
         self._fleet.probed(replica, answers)
-        if answers:
+        if answers and not replica.timeouts:
             await self._figures(replica)
 
-    async def _answers(self, replica: Replica, timeout_s: float) -> bool:
+    async def _answers(self, replica: Replica, is_suspected: bool) -> bool:
+        """One probe that times out may meet a busy engine; two do not, nor one on suspicion."""
+        timeout_s = SUSPECTED_TIMEOUT_S if is_suspected else TIMEOUT_S
         try:
             async with asyncio.timeout(timeout_s):
-                return await replica.engine.health()
+                answers = await replica.engine.health()
         except TimeoutError:
-            return False
+            replica.timeouts += 1
+            return replica.answers and replica.timeouts < 2 and not is_suspected
+        replica.timeouts = 0
+        return answers
 
     async def _figures(self, replica: Replica) -> None:
         asked_at = time.monotonic()

@@ -28,6 +28,8 @@ class Replica:
     breaker: Breaker = field(default_factory=Breaker)
     answers: bool = False
     """The last probe."""
+    timeouts: int = 0
+    """Probes in a row that got no answer in time."""
     healthy: bool = False
     """What the brain was told."""
     weight: float = 1.0

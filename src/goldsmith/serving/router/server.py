@@ -86,37 +86,38 @@ class RouterServer:
     def __init__(self, config: ServingConfig) -> None:
         self.config = config
         self.core: Core
+        self.app: PublicApp
         self.jobs: Jobs | None = None
         self.public: QuietServer
         self.admin: QuietServer
         self._tasks: list[asyncio.Task[None]] = []
 
-    async def start(self) -> None:
-        """Listen, once the replicas were looked at."""
+    async def start(self, *, public: bool = True) -> None:
+        """Look at the replicas, then listen; without `public` another server runs the app."""
         settings = self.config.router
         core = self.core = Core(self.config)
         if settings.jobs:
             self.jobs = Jobs(core, settings.jobs)
+        self.app = PublicApp(core, self.jobs)
         await core.start()
         host = settings.host
-        self.public = _server(
-            PublicApp(core, self.jobs), host, settings.port, protocol=LinkedProtocol
-        )
         self.admin = _server(AdminApp(core), host, settings.admin_port, protocol=HttpToolsProtocol)
-        for server in (self.public, self.admin):
-            self._tasks.append(asyncio.create_task(server.serve(), name="server"))
-        await self._until_listening()
+        await self._listen(self.admin)
+        if public:
+            self.public = _server(self.app, host, settings.port, protocol=LinkedProtocol)
+            await self._listen(self.public)
+            log.info("Router on %s:%d, admin on %d", host, self.public.port, self.admin.port)
         if self.jobs:
             self.jobs.start()
-        log.info("Router on %s:%d, admin on %d", host, self.public.port, self.admin.port)
 
-    async def _until_listening(self) -> None:
-        while not (self.public.started and self.admin.started):
-            for task in self._tasks:
-                if task.done():
-                    task.result()
-                    raise OSError(f"cannot listen on {self.config.router.host}")
-            await asyncio.sleep(0.01)
+    async def _listen(self, server: QuietServer) -> None:
+        task = asyncio.create_task(server.serve(), name="server")
+        self._tasks.append(task)
+        while not server.started:
+            if task.done():
+                task.result()
+                raise OSError(f"cannot listen on {server.config.host}:{server.config.port}")
+            await asyncio.sleep(0.005)
 
     async def drain(self) -> None:
         """Finish what runs and take what still comes, until load balancers have noticed."""
@@ -133,8 +134,8 @@ class RouterServer:
             await self.jobs.stop()
         self.public.config.timeout_graceful_shutdown = timeout_s  # type: ignore[assignment]
         self.public.should_exit = True
-        await asyncio.gather(self._tasks[0], return_exceptions=True)
-        self.admin.config.timeout_graceful_shutdown = 0
+        await asyncio.gather(self._tasks[-1], return_exceptions=True)
+        self.admin.config.timeout_graceful_shutdown = 1
         self.admin.should_exit = True
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self.core.stop()

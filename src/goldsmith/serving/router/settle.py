@@ -60,6 +60,8 @@ def settle(core: Core, ask: Ask, leg: Leg, usage: Usage, *, ok: bool, status: in
     core.spend(price_usd)
     metrics.reasons[leg.decision.reason] += 1
     metrics.ttft[tier].observe(ttft_s)
+    if ask.stream and ttft_s * 1e3 > (ask.hints.slo_ttft_ms or core.slo_ms[tier]):
+        metrics.slo_missed += 1
     if ok:
         core.reader.learn(ask, usage.tokens_in)
         if not ask.stream:

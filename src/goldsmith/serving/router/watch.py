@@ -29,6 +29,10 @@ class Watch:
         """Look after it no more."""
         self._watched.discard(watched)
 
+    def all(self) -> list[Any]:
+        """What it looks after."""
+        return list(self._watched)
+
     def stop(self) -> None:
         """Look after nothing."""
         self._watched.clear()

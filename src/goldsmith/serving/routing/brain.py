@@ -173,7 +173,8 @@ class Brain:
             budgeted,
         )
         self._requests.place(arrived, placed, earlier)
-        self.miss_price.charged(found.price_usd)
+        if budgeted:
+            self.miss_price.charged(found.price_usd)
 
 
 def _decided(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from goldsmith.config.serving import ServingConfig
 from goldsmith.serving.routing.endpoint import Endpoint
 from goldsmith.serving.routing.events import Adapters, Endpoints, Health, Load, Weight
-from goldsmith.serving.routing.quality import EASE_SHRINK
+from goldsmith.serving.routing.quality import EASE_SHRINK, first_slopes
 from goldsmith.serving.routing.tier import Tier
 from goldsmith.serving.routing.weights import Weights
 
@@ -16,8 +16,9 @@ class Fleet:
     """Tiers by name, replicas by URL; one replica may serve several tiers."""
 
     def __init__(self, config: ServingConfig) -> None:
+        slopes = first_slopes({name: tier.quality for name, tier in config.tiers.items()})
         self.tiers = {
-            str(name): Tier(name, settings, config.router)
+            str(name): Tier(name, settings, config.router, slope=slopes[name])
             for name, settings in config.tiers.items()
         }
         self.models = {str(name): config.model_name(name) for name in config.tiers}

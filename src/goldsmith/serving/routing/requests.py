@@ -35,7 +35,7 @@ class Placed:
     stream: bool
     price_usd: float
     budgeted: bool
-    """Not so for an explicit tier."""
+    """The router chose its tier, so budget and SLO have a price; not so for an explicit tier."""
     reserved_usd: float = 0.0
     """Taken from the budget and not settled yet."""
     answering: bool = False
@@ -101,7 +101,7 @@ class Requests:
         state = self.fleet.endpoints[event.endpoint]
         state.first_byte(event.at, event.request_id, send)
         self._learn_speed(event.at, placed.tier, state, send)
-        if placed.slo_ms > 0.0 and not placed.answering:
+        if placed.budgeted and placed.slo_ms > 0.0 and not placed.answering:
             self.miss_price.learn((event.at - placed.arrived_at) * 1e3 > placed.slo_ms)
         placed.answering = True
 

@@ -29,10 +29,12 @@ Seen = tuple[Assessment, Endpoint | None, Estimate | None]
 class Tier:
     """A tier: its replicas, its measured speed and its learned quality."""
 
-    def __init__(self, name: str, settings: TierSettings, router: RouterSettings) -> None:
+    def __init__(
+        self, name: str, settings: TierSettings, router: RouterSettings, *, slope: float
+    ) -> None:
         self.name, self.settings = name, settings
         self.service = Service(settings)
-        self.quality = QualityModel(settings.quality)
+        self.quality = QualityModel(settings.quality, slope)
         self.endpoints: list[Endpoint] = []
         """By name."""
         self.usd_in, self.usd_out = settings.price_in / 1e6, settings.price_out / 1e6

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import logging
 import re
 import zlib
 from collections import Counter
@@ -20,11 +21,15 @@ from typing import Any
 
 import orjson
 
-from goldsmith.errors import ConflictError, IntegrityError, NotFoundError
+from goldsmith.errors import ConflictError, IntegrityError
 from goldsmith.serving.traces.journal import opened_at
 from goldsmith.store.manifest import seal, unseal
 from goldsmith.store.object_store import ObjectStore
 
+log = logging.getLogger(__name__)
+
+_BROKEN = (OSError, EOFError, zlib.error)
+"""What gzip says of damaged bytes."""
 PREFIX = "traces/"
 KIND = "traces"
 _MANIFEST = re.compile(r"traces/\d{4}/\d\d/\d\d/\d\d/[^/.]+\.json")
@@ -38,7 +43,7 @@ class Sealed:
     segment: str
     object: str
     """Key of its lines; empty if nothing is left of them."""
-    sha256: str
+    lines_sha256: str
     """Of the lines, uncompressed."""
     bytes: int
     """Of the object."""
@@ -73,10 +78,7 @@ def commit(
     try:
         store.create(sealed.key, _manifest(sealed))
     except ConflictError:
-        found, tag = read_tagged(store, sealed.key)
-        if whole(store, found):
-            return found
-        store.replace(sealed.key, _manifest(sealed), tag=tag)
+        return read_tagged(store, sealed.key)[0]
     return sealed
 
 
@@ -135,7 +137,7 @@ def lines_of(store: ObjectStore, sealed: Sealed) -> list[bytes]:
     if not sealed.object:
         return []
     content = unpack(store, sealed.object)
-    if hashlib.sha256(content).hexdigest() != sealed.sha256:
+    if hashlib.sha256(content).hexdigest() != sealed.lines_sha256:
         raise IntegrityError(
             f"{store.url}/{sealed.object} is damaged",
             why="its lines do not match the hash in its manifest",
@@ -145,21 +147,11 @@ def lines_of(store: ObjectStore, sealed: Sealed) -> list[bytes]:
 
 def unpack(store: ObjectStore, key: str) -> bytes:
     """The uncompressed content of an object."""
+    data = store.get(key)
     try:
-        return gzip.decompress(store.get(key))
-    except (OSError, EOFError, zlib.error) as error:
-        if isinstance(error, NotFoundError):
-            raise
+        return gzip.decompress(data)
+    except _BROKEN as error:
         raise IntegrityError(f"{store.url}/{key} is damaged", why=str(error)) from error
-
-
-def whole(store: ObjectStore, sealed: Sealed) -> bool:
-    """Whether the lines that a manifest names are there, and right."""
-    try:
-        lines_of(store, sealed)
-    except (NotFoundError, IntegrityError):
-        return False
-    return True
 
 
 def sweep(store: ObjectStore, segment: str) -> None:
@@ -179,14 +171,23 @@ def first_of_each(lines: Iterable[bytes]) -> list[bytes]:
 
 
 def _create(store: ObjectStore, key: str, content: bytes) -> int:
-    """Bytes of the object; one that is there with the same lines is as good."""
+    """Bytes of the object; one that is there is as good if it has the same lines, else mended."""
     data = gzip.compress(content, 6, mtime=0)
     try:
         store.create(key, data)
     except ConflictError:
-        if unpack(store, key) != content:
-            raise
+        found, tag = store.get_tagged(key)
+        if not _holds(found, content):
+            log.warning("%s/%s was damaged; it is written again", store.url, key)
+            store.replace(key, data, tag=tag)
     return len(data)
+
+
+def _holds(data: bytes, content: bytes) -> bool:
+    try:
+        return gzip.decompress(data) == content
+    except _BROKEN:
+        return False
 
 
 def _manifest(sealed: Sealed) -> bytes:

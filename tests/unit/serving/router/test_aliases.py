@@ -44,7 +44,7 @@ def test_flips_in_any_order_end_at_the_highest_epoch(flips: list[tuple[str, int]
 def test_an_unknown_adapter_names_the_nearest() -> None:
     aliases = Aliases()
     aliases.flip("gold", "cook", OLD, 1)
-    with pytest.raises(Refusal, match="did you mean cook?"):
+    with pytest.raises(Refusal, match=r"did you mean cook\?"):
         aliases.resolve("gold", "cock")
     with pytest.raises(Refusal, match="tier silver has no adapters"):
         aliases.resolve("silver", "cook")

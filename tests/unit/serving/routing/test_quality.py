@@ -35,17 +35,19 @@ def test_the_belief_is_the_lower_bound_until_a_verdict_says_otherwise() -> None:
     assert upper > 0.7
 
 
-def test_the_lower_bound_is_below_the_truth_nine_times_in_ten() -> None:
-    held = 0
-    for seed in range(60):
-        draw, learner = random.Random(seed), Learner(0.5)
-        truth = draw.uniform(0.3, 0.9)
-        for _ in range(400):
-            learner.learn(EASY, float(draw.random() < truth))
-        lower, upper = learner.bounds(EASY)
-        held += lower <= truth + 0.01
-        assert upper > truth - 0.1
-    assert held >= 45
+def test_the_lower_bound_is_below_the_truth_four_times_in_five() -> None:
+    held = []
+    for seed in range(20):
+        draw, learner = random.Random(seed), Learner(0.6)
+        truth = draw.uniform(0.4, 0.9)
+        texts = [
+            text_features(" ".join(f"word{draw.randrange(60)}" for _ in range(12)))
+            for _ in range(420)
+        ]
+        for features in texts[:400]:
+            learner.learn(features, float(draw.random() < truth))
+        held += [learner.bounds(features)[0] <= truth for features in texts[400:]]
+    assert sum(held) / len(held) >= 0.8
 
 
 def test_kinds_of_prompts_are_told_apart() -> None:

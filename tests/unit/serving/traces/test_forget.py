@@ -54,6 +54,45 @@ def test_a_local_log_is_sealed_without_a_forgotten_tenant(store, segment, trace)
     assert tenants_in_objects(store) == {"other"}
 
 
+def test_what_is_forgotten_never_reaches_the_store(store, segment, trace, monkeypatch):
+    path = segment(trace("a"), trace("b", tenant="other"))
+    bury(store, "acme")
+    written, create = [], store.create
+    monkeypatch.setattr(store, "create", lambda key, data: (written.append(key), create(key, data)))
+    seal_segment(store, path)
+    assert len(written) == 2, "one object and its manifest"
+
+
+def test_what_a_crash_left_before_the_tombstone_is_swept_away(store, segment, trace):
+    path = segment(trace("a"), trace("b", tenant="other"))
+
+    class Killed:
+        def __getattr__(self, name):
+            return getattr(store, name)
+
+        def create(self, key, data):
+            if key.endswith(".json"):
+                raise StoreError("killed")
+            store.create(key, data)
+
+    with pytest.raises(StoreError, match="killed"):
+        seal_segment(Killed(), path)
+    assert "acme" in tenants_in_objects(store)
+    bury(store, "acme")
+    seal_segment(store, path)
+    assert tenants_in_objects(store) == {"other"}
+
+
+def test_a_rewritten_object_that_is_lost_is_made_again_from_the_local_log(store, segment, trace):
+    path = segment(trace("a"), trace("b", tenant="other"))
+    sealed = seal_segment(store, path)
+    gone(store, bury(store, "acme"))
+    store.delete(segments.read_tagged(store, sealed.key)[0].object)
+    store.delete(sealed.object)
+    seal_segment(store, path)
+    assert names(store) == ["b"]
+
+
 def test_what_a_tenant_asks_later_is_kept(store, segment, trace):
     bury(store, "acme", before=time.time() - 60)
     seal_segment(store, segment(trace("old", at=time.time() - 120), trace("new")))

@@ -50,7 +50,7 @@ def test_a_crash_while_sealing_loses_and_doubles_nothing(store, segment, trace, 
 
 
 def test_what_was_sent_twice_is_read_once(store, segment, trace):
-    seal_segment(store, segment(trace("a"), trace("b"), trace("a")))
+    assert seal_segment(store, segment(trace("a"), trace("b"), trace("a"))).records == 2
     seal_segment(store, segment(trace("b"), trace("c")))
     assert sorted(names(store)) == ["a", "b", "c"]
 
@@ -65,10 +65,15 @@ def test_one_damaged_bit_is_told(store, segment, trace, tmp_path):
         names(store)
 
 
-def test_a_damaged_object_is_mended_while_the_local_segment_is_there(store, segment, trace):
+@pytest.mark.parametrize("damage", ["gone", "torn", "empty"])
+def test_a_damaged_object_is_mended_while_the_local_segment_is_there(
+    store, segment, trace, tmp_path, damage
+):
     path = segment(trace("a"))
-    sealed = seal_segment(store, path)
-    store.delete(sealed.object)
+    file = tmp_path / "store" / seal_segment(store, path).object
+    file.unlink() if damage == "gone" else file.write_bytes(
+        file.read_bytes()[:-9] if damage == "torn" else b""
+    )
     seal_segment(store, path)
     assert names(store) == ["a"]
 

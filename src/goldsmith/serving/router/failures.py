@@ -1,0 +1,42 @@
+"""How a leg may fail, and where it stands meanwhile."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+GONE = 499
+"""Status of a request whose client, or whose need, went away."""
+HEDGED = "its hedge was faster"
+SLOW_CLIENT = "the client reads too slowly"
+
+
+class Stage(Enum):
+    """What a leg waits for."""
+
+    GATE = 0
+    FIRST_BYTE = 1
+    ENGINE = 2
+    CLIENT = 3
+
+
+class LegFailedError(Exception):
+    """A leg brought no answer; `status` is the engine's, 0 if it said nothing.
+
+    `why` goes to clients, so it names no address.
+    """
+
+    def __init__(
+        self,
+        why: str,
+        *,
+        status: int = 0,
+        body: bytes = b"",
+        final: bool = False,
+        down: bool = False,
+    ) -> None:
+        self.why, self.status, self.body = why, status, body
+        self.final = final
+        """The request is at fault: another replica would say the same."""
+        self.down = down
+        """The replica takes no requests."""
+        super().__init__(why)
