@@ -14,6 +14,7 @@ import json
 import os
 import platform
 import random
+import re
 import statistics
 import sys
 import tempfile
@@ -46,6 +47,7 @@ RESULTS = Path(__file__).parent / "results" / "traces.json"
 KILLS, ACKNOWLEDGED, CLIENTS, BATCH = 200, 100_000, 4, 50
 FULL_AT = 1 << 18
 """Bytes of the largest file in a life with a full disk."""
+TOKEN = re.compile(r"<[a-z_]+:[a-p]{12}>")
 SECRETS_EACH, DOCUMENTS = 100, 4000
 
 
@@ -181,7 +183,8 @@ def secrets(*, each: int, rng: random.Random) -> dict[str, Any]:
     for kind, make in pii.SECRETS.items():
         for number in range(each):
             planted = make(rng)
-            left = scrubber.text(forms[number % len(forms)].format(planted))
+            text = scrubber.text(forms[number % len(forms)].format(planted))
+            left = TOKEN.sub("", text)
             value = pii.value_of(kind, planted)
             if any(value[at : at + 8] in left for at in range(len(value) - 7)):
                 missed[kind] = missed.get(kind, 0) + 1
@@ -227,11 +230,31 @@ def alarms() -> dict[str, Any]:
 
 
 def speed(*, seconds: float, seed: int) -> dict[str, float]:
-    """MB of text a CPU second on one core: documents with finds, and this repository's prose."""
-    made = [document.text * 4 for document in pii.documents(seed=seed, count=300)]
+    """MB of text a CPU second on one core.
+
+    Answers: cooking steps with one labelled document in about 3 kB. Prose: this repository's
+    documents by chapter. Dense: labelled documents alone, a find every 70 characters.
+    """
+    rng = random.Random(seed)
+    made = [document.text for document in pii.documents(seed=seed, count=300)]
     prose = [text for path in sorted((ROOT / "docs").rglob("*.md"))
              for text in path.read_text().split("\n## ")]  # fmt: skip
-    return {"documents": _rate(made, seconds), "prose": _rate(prose, seconds)}
+    answers = [_steps(rng) + text + _steps(rng) for text in made]
+    return {"answers": _rate(answers, seconds), "prose": _rate(prose, seconds),
+            "dense": _rate(made, seconds)}  # fmt: skip
+
+
+def _steps(rng: random.Random) -> str:
+    """Monologue and action of some steps, as the tiers write them."""
+    things = ("red onion", "carrot", "knife", "block of cheese", "fridge", "oven", "green pepper")
+    lines = []
+    for number in range(rng.randrange(8, 16)):
+        one, two = rng.choice(things), rng.choice(things)
+        thought = (
+            f"The recipe wants the {one} fried, and I hold the {two}; it is step {number} of 12"
+        )
+        lines.append(f"<think>{thought}, so next comes the {two}.</think>take {two} from counter")
+    return "\n".join(lines) + "\n"
 
 
 def _rate(texts: list[str], seconds: float) -> float:
@@ -257,7 +280,7 @@ def figures(result: dict[str, Any], *, scale: float) -> list[dict[str, Any]]:
         name: min(result[part][name] for part in ("personal", "personal_by_faker"))
         for name in ("recall", "precision")
     }
-    rate = min(result["speed"].values())
+    rate = min(result["speed"][text] for text in ("answers", "prose"))
     wanted, kills = round(ACKNOWLEDGED * scale), round(KILLS * scale)
     return [
         figure("traces acknowledged", lives["acknowledged"], "", goal=f">= {wanted}",
@@ -273,7 +296,7 @@ def figures(result: dict[str, Any], *, scale: float) -> list[dict[str, Any]]:
                holds=people["recall"] >= 0.95),
         figure("personal data: precision", round(people["precision"], 4), "share", goal=">= 0.98",
                holds=people["precision"] >= 0.98),
-        figure("scrubbing", rate, "MB/s/core", goal=">= 5", holds=rate >= 5),
+        figure("scrubbing answers and prose", rate, "MB/s/core", goal=">= 5", holds=rate >= 5),
     ]  # fmt: skip
 
 

@@ -52,9 +52,9 @@ class Proxy:
     streams: bool = True
     model: str = "gold"
 
-    def request(self, *, stream: bool) -> bytes:
+    def request(self, *, stream: bool, chunks: int = CHUNKS) -> bytes:
         """The bytes that it is sent."""
-        body: dict[str, Any] = {"model": self.model, "messages": MESSAGES, "max_tokens": CHUNKS}
+        body: dict[str, Any] = {"model": self.model, "messages": MESSAGES, "max_tokens": chunks}
         if stream:
             body["stream"] = True
         headers = authorization() if self.name.startswith(OURS) else {}
@@ -127,15 +127,15 @@ def measure(proxy: Proxy, *, concurrency: int, count: int, number: int) -> Row:
     return row(proxy, "requests", concurrency, number, report, used / count)
 
 
-def measure_streams(proxy: Proxy, *, streams: int, number: int) -> Row:
+def measure_streams(proxy: Proxy, *, streams: int, number: int, chunks: int = CHUNKS) -> Row:
     """Streams side by side, each twice."""
-    request, count = proxy.request(stream=True), 2 * streams
+    request, count = proxy.request(stream=True, chunks=chunks), 2 * streams
     before = proxy.program.cpu_s()
     report = asyncio.run(closed_loop(proxy.port, repeat(request, count), concurrency=streams))
     used = proxy.program.cpu_s() - before
-    chunks = sum(sample.events for sample in report.samples)
-    assert chunks >= CHUNKS * count, f"{proxy.name}: {chunks} chunks of {CHUNKS * count}"
-    return row(proxy, "streams", streams, number, report, used / chunks)
+    seen = sum(sample.events for sample in report.samples)
+    assert seen >= chunks * count, f"{proxy.name}: {seen} chunks of {chunks * count}"
+    return row(proxy, "streams", streams, number, report, used / seen)
 
 
 def measure_paced(proxy: Proxy, *, count: int) -> Row:

@@ -13,7 +13,7 @@ import pytest
 from goldsmith.cluster.client import Object
 from goldsmith.cluster.rollout import service_name
 from goldsmith.registry.bases import SHIPPED
-from tests.cluster.release import Release, until
+from tests.cluster.release import Release, shell, until
 from tests.cluster.serving import (
     KEY,
     READY_S,
@@ -179,9 +179,8 @@ def test_a_tier_whose_pods_are_killed_is_routed_around(serving: Serving) -> None
 
 def kill(serving: Serving, pod: str) -> None:
     """Take a pod away without a word to it, as a lost node does."""
-    path = f"/api/v1/namespaces/{serving.release.namespace}/pods/{pod}"
-    body = {"gracePeriodSeconds": 0}
-    serving.client._json("DELETE", path, f"kill {pod}", body=body)
+    place = ["--namespace", serving.release.namespace]
+    shell(["kubectl", *place, "delete", "pod", pod, "--grace-period=0", "--force"])
 
 
 def test_the_routers_pods_are_replaced_under_load_without_a_failed_request(

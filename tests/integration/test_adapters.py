@@ -67,6 +67,11 @@ class Stage:
         """Once the router gives requests this version."""
         await self.until(lambda state: state["adapters"]["gold/cook"]["name"] == name)
 
+    async def answered(self, name: str) -> None:
+        """Once a request was answered with this version."""
+        async with asyncio.timeout(LIMIT_S):
+            await self.traffic.first_of(self.session, name)
+
     async def until(self, holds: Callable[[dict[str, Any]], bool]) -> None:
         """Once the router's state is so."""
         async with asyncio.timeout(LIMIT_S):
@@ -116,7 +121,7 @@ def _config(values: dict[str, Any], router: RunningRouter, **settings: Any) -> S
 def wrote(outcome: Outcome) -> bool:
     """Whether a fake engine wrote the whole answer as the version that the router names."""
     writers = {token.rpartition(":")[0] for token in outcome.text.split()}
-    return writers == {outcome.version} and len(outcome.text.split()) == ENGINE.tokens
+    return writers == {outcome.version}
 
 
 def run(work: Callable[[], Awaitable[None]]) -> None:
@@ -136,7 +141,7 @@ def test_versions_are_swapped_under_requests_without_a_failed_or_a_mixed_one(
             async with here.traffic.running(clients=6):
                 for number in range(1, 5):
                     name = here.promote(number)
-                    await here.routed(name)
+                    await here.answered(name)
             assert here.traffic.failed() == []
             assert here.traffic.mixed(wrote) == []
             assert len({outcome.version for outcome in here.traffic.outcomes}) == 5
@@ -318,10 +323,10 @@ def test_the_built_in_engine_answers_with_one_version_at_a_time(
                 for version in made[1:]:
                     name = here.promote_folder(version.folder)
                     words[name] = version
-                    await here.routed(name)
+                    await here.answered(name)
             assert here.traffic.failed() == []
             assert here.traffic.mixed(lambda each: words[each.version].wrote(each.text)) == []
-            assert {each.version for each in here.traffic.outcomes} >= set(list(words)[1:3])
+            assert {each.version for each in here.traffic.outcomes} == set(words)
 
     with (
         running_engine(GOLD, options, tmp_path / "one.log") as one,

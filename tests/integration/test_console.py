@@ -77,6 +77,7 @@ def test_hints_reach_the_router_and_an_adapter_can_be_chosen(tmp_path):
             assert await page.evaluate(text("version")) == ADAPTER
             (seen,) = [each for engine in golds for each in engine.generated()]
             assert seen.body["max_tokens"] == 3
+            await page.until("!document.getElementById('send').disabled")
             await page.fill("quality", "0.99")
             await page.fill("model", "auto")
             await page.evaluate("document.getElementById('send').click()")

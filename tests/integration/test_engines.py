@@ -81,8 +81,8 @@ def test_tensorrt_llm_tells_the_load_of_its_newest_iteration() -> None:
     asyncio.run(run())
 
 
-def test_builtin_is_ready_soon(builtin: tuple[Running, Path]) -> None:
-    assert builtin[0].ready_s < 30  # the aim is 10 s on a machine that does nothing else
+def test_builtin_is_ready_after_ten_seconds_of_computing(builtin: tuple[Running, Path]) -> None:
+    assert builtin[0].ready_cpu_s < 10
 
 
 def test_openai_client_streams_from_builtin(builtin: tuple[Running, Path]) -> None:

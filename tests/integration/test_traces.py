@@ -5,8 +5,8 @@ import gzip
 import json
 import random
 import socket
-import threading
 import time
+from pathlib import Path
 
 import aiohttp
 import pytest
@@ -17,7 +17,8 @@ from goldsmith.cli.traces import app as cli
 from goldsmith.config.serving import TraceSettings
 from goldsmith.serving.traces.journal import read_segment
 from goldsmith.serving.traces.sender import Sender
-from tests.fixtures.collectors import CollectorProcess, get, post, stored, tear, traces
+from tests.bench.bench_traces import survive
+from tests.fixtures.collectors import CollectorProcess, get, post, stored, traces
 
 MAIL, KEY = "jane.doe@example.org", "ghp_" + "a1B2" * 9
 
@@ -64,29 +65,11 @@ def test_what_is_acknowledged_is_on_the_disk_and_scrubbed(local):
     assert b"<e_mail_address:" in line and MAIL.encode() not in line and KEY.encode() not in line
 
 
-def test_kills_and_torn_tails_lose_and_double_nothing(local):
-    rng, acknowledged, sent = random.Random(0), set(), 0
-    local.settings["seal_s"] = 0.3
-    for _ in range(5):
-        local.start()
-        killer = threading.Timer(rng.uniform(0.05, 0.6), local.kill)
-        killer.start()
-        while killer.is_alive():
-            batch = traces(sent, 20)
-            sent += 20
-            try:
-                if post(local.port, batch)[0] == 200:
-                    acknowledged |= {record["request_id"] for record in batch}
-            except (OSError, ValueError):
-                break
-        killer.join()
-        if logs := local.logs():
-            tear(logs[-1], rng.random())
-    local.start()
-    post(local.port, batch)  # the sender tries the last one again
-    assert local.stop() == 0
-    found = stored(local.store)
-    assert acknowledged and acknowledged <= set(found) and len(found) == len(set(found))
+def test_kills_full_disks_and_torn_tails_lose_and_double_nothing(tmp_path):
+    found = survive(tmp_path, kills=4, acknowledged=200, rng=random.Random(0))
+    assert found["acknowledged"] >= 200 and found["torn_tails"] == 2
+    assert not found["lost"] and not found["duplicates_after_dedupe"]
+    assert not found["left_in_the_local_log"]
 
 
 def test_a_full_disk_acknowledges_nothing_and_the_service_goes_on(local):
@@ -364,9 +347,8 @@ def test_traces_are_listed_counted_and_exported(kept, tmp_path):
     assert stats["records"] == 8 and stats["tenants"] == {"acme": 5, "other": 3}
     output = tmp_path / "out.jsonl"
     run("export", str(output), "--tenant", "acme", *where)
-    assert [json.loads(line)["request_id"] for line in output.open()] == [
-        f"req-{number}" for number in range(5)
-    ]
+    exported = [json.loads(line)["request_id"] for line in output.read_text().splitlines()]
+    assert exported == [f"req-{number}" for number in range(5)]
 
 
 def test_forgetting_a_tenant_leaves_the_others(kept):
@@ -389,6 +371,4 @@ def test_forgetting_covers_the_local_log_whose_collector_does_not_run(local):
 
 
 def _objects(process):
-    from pathlib import Path
-
     return list(Path(process.store).rglob("*.jsonl.gz"))

@@ -22,6 +22,7 @@ from tests.fixtures.serving_chart import (
     TIERS,
     Object,
     Pod,
+    enters,
     named,
     of_kind,
     pods,
@@ -229,6 +230,16 @@ def test_pods_reach_each_other_only_where_they_must(objects: list[Object]) -> No
         if reaches(objects, source, target, port)
     }
     assert found - {("training", "training", port) for port in (8080, 8081, 8090)} == CONNECTIONS
+
+
+@each_installation
+@pytest.mark.parametrize(("target", "port"), [("tier", 8090), ("router", 8081)])
+def test_the_adapter_controllers_ports_are_for_it_alone(
+    objects: list[Object], target: str, port: int
+) -> None:
+    """Whatever the others' policies let out."""
+    entering = {source for source in COMPONENTS if enters(objects, source, target, port)}
+    assert entering == {"adapters"}
 
 
 @each_installation

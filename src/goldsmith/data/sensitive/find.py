@@ -7,12 +7,13 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 
 from goldsmith.data.sensitive.kinds import Kind, Span
-from goldsmith.data.sensitive.personal import COLONS, DATED, EMAIL, LETTERED, NUMBERS, SAID
+from goldsmith.data.sensitive.personal import COLONS, EMAIL, LETTERED, NUMBERS
+from goldsmith.data.sensitive.said import DATED, SAID, STREETS
 from goldsmith.data.sensitive.secrets import FORMS, ISSUED
 from goldsmith.data.sensitive.words import ASSIGNED, WORDS
 
 SECRETS: tuple[Kind, ...] = (*FORMS, *ISSUED, *ASSIGNED, *WORDS)
-PERSONAL: tuple[Kind, ...] = (EMAIL, *NUMBERS, *LETTERED, *COLONS, *DATED, *SAID)
+PERSONAL: tuple[Kind, ...] = (EMAIL, *NUMBERS, *LETTERED, *COLONS, *DATED, *STREETS, *SAID)
 KINDS: tuple[Kind, ...] = (*SECRETS, *PERSONAL)
 _SHORTEST = 7
 """Characters of the shortest find with its word: `pin 1234`."""
@@ -37,14 +38,17 @@ class _Anchored:
     def find(self, text: str) -> Iterator[Span]:
         """Every one."""
         for match in self.anchor.finditer(text):
-            start, end = max(0, match.start() - self.ahead), match.end() + self.beyond
+            start, end = match.span()
+            size, start = end - start, max(0, start - self.ahead)
             for kind in self.kinds:
-                yield from kind.within(text, start, end)
+                if kind.least <= size:
+                    yield from kind.within(text, start, end + self.beyond)
 
 
 _ANCHORED = (
     _Anchored(NUMBERS, re.compile(r"[0-9+(][0-9 .()/-]{6,}+X?"), 1, 10),
-    _Anchored(LETTERED, re.compile(r"[A-Z]{2} ?[0-9]{2}"), 6, 44),
+    _Anchored(LETTERED, re.compile(r"[0-9](?:(?<=[A-Z]{2}.)|(?<=[A-Z]{2} .))[0-9]"), 8, 44),
+    _Anchored(STREETS, re.compile(r"[0-9](?<![\w.,-].)[0-9]{0,4}[A-Za-z]? [A-Z0-9]"), 0, 100),
     _Anchored(
         COLONS, re.compile(r"[:-](?:(?<=:)[0-9a-fA-F]{0,4}:|(?<=-)(?:[0-9A-Fa-f]{2}-){2})"), 4, 44
     ),

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal, NamedTuple
 
 Group = Literal["secret", "personal"]
@@ -39,21 +40,29 @@ class Kind:
     """Ends with `\\Z` and must match the characters just before: they belong to the find."""
     reach: int = 0
     """How many characters `before` may take."""
+    least: int = 0
+    """Characters of a number that it takes at the least."""
     glued: bool = False
     """It may follow a letter or digit directly."""
     accept: Callable[[Match], bool] | None = None
     certain: bool = True
     """Told by its form alone; else by the words around it."""
 
-    @property
+    @cached_property
     def tag(self) -> str:
         """Its name as a word."""
         return re.sub(r"[^a-z0-9]+", "_", self.name.lower()).strip("_")
 
+    @cached_property
+    def _value(self) -> str | int:
+        return "value" if "value" in self.pattern.groupindex else 0
+
     def find(self, text: str, folded: str) -> Iterator[Span]:
         """Every one in the text; `folded` is the text in lower case, as long as the text."""
+        where = folded if self.folded else text
         for trigger in self.triggers:
-            yield from self._at(trigger, text, folded if self.folded else text)
+            if trigger in where:
+                yield from self._at(trigger, text, where)
         if not self.triggers and (not self.hints or any(hint in folded for hint in self.hints)):
             yield from self.within(text, 0, len(text))
 
@@ -79,7 +88,7 @@ class Kind:
             at = where.find(trigger, end)
 
     def _span(self, text: str, match: Match) -> Span | None:
-        start, end = match.span("value" if "value" in self.pattern.groupindex else 0)
+        start, end = match.span(self._value)
         if self.before:
             ahead = self.before.search(text, max(0, start - self.reach), start)
             if not ahead:

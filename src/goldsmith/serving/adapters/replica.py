@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -18,8 +19,8 @@ from goldsmith.serving.engines import Engine, EngineError
 
 log = logging.getLogger(__name__)
 
-RETRY_S = 30.0
-"""What failed on a replica is left alone there for so long."""
+_RETRY_S, _LONGEST_RETRY_S = 1.0, 60.0
+"""What failed on a replica is left alone there for so long; twice as long each time."""
 _LOOK_S = 5.0
 _RECYCLE_S = 600.0
 """After which an engine that was to be restarted counts as it is."""
@@ -46,6 +47,7 @@ class ReplicaKeeper:
         self._verified: set[str] = set()
         self._paths: dict[str, str] = {}
         self._blocked: dict[str, float] = {}
+        self._failures: Counter[str] = Counter()
         self._loads = 0
         self._recycled_at: float | None = None
 
@@ -82,6 +84,7 @@ class ReplicaKeeper:
             golden.check(name, found, base=base, reference=self._references.get(key))
             self._references.setdefault(key, found)
             self._verified.add(name)
+            del self._failures[name]
 
     async def unload(self, name: str) -> None:
         """Drop an adapter and its files."""
@@ -103,7 +106,9 @@ class ReplicaKeeper:
             yield
         except (GoldsmithError, OSError) as error:
             log.warning("%s on %s: %s", name, self.endpoint, error)
-            self._blocked[name] = self._clock() + RETRY_S
+            wait_s = min(_LONGEST_RETRY_S, _RETRY_S * 2 ** self._failures[name])
+            self._blocked[name] = self._clock() + wait_s
+            self._failures[name] += 1
 
     def _take_in(self, names: frozenset[str]) -> None:
         loaded = frozenset(name for name in names if adapter_of(name))

@@ -21,6 +21,8 @@ from goldsmith.serving.builtin.worker import Worker
 
 logger = logging.getLogger(__name__)
 
+_WARM_TOKENS = 256
+
 
 @dataclass(frozen=True)
 class ServerOptions:
@@ -80,7 +82,7 @@ async def _serve(policy: Policy, options: ServerOptions) -> int:
         context=context,
         adapters=options.adapters_root is not None,
     )
-    _warm(batch, policy)
+    _warm(batch, policy, context=context)
     worker = Worker(batch, asyncio.get_running_loop())
     adapters = Adapters(
         options.adapters_root,
@@ -107,8 +109,8 @@ async def _serve(policy: Policy, options: ServerOptions) -> int:
     return 1 if worker.broken else 0
 
 
-def _warm(batch: Batch, policy: Policy) -> None:
+def _warm(batch: Batch, policy: Policy, *, context: int) -> None:
     """Pay for what a first pass sets up before anybody asks."""
-    batch.join((policy.pad_id,), None)
+    batch.join((policy.pad_id,) * min(_WARM_TOKENS, context - 1), None)
     batch.step([policy.pad_id])
     batch.leave(0)

@@ -206,7 +206,15 @@ def _controllers(
     ready = f"http://{config.router.host}:{config.router.port}/health/ready"
     parts.append(Part("router", router, ready, after=tuple(config.tiers)))
     if config.adapters.names:
-        command = (*goldsmith, "operate", "adapters", "--config", file, "--store", store.url)
-        command += ("--root", str(adapters_root(state)), "--port", str(port))
+        command: tuple[str, ...] = (
+            *goldsmith,
+            "operate",
+            "adapters",
+            "--config",
+            file,
+            "--store",
+            store.url,
+        )
+        command = (*command, "--root", str(adapters_root(state)), "--port", str(port))
         parts.append(Part("adapters", command, f"http://{HOST}:{port}/health", after=("router",)))
     return parts

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -98,11 +97,9 @@ def flip(core: Core, body: dict[str, Any]) -> dict[str, Any]:
 
 def weigh(core: Core, body: dict[str, Any]) -> dict[str, Any]:
     """A replica's share of the requests."""
-    replica, weight = _replica(core, body), body.get("weight")
-    if type(weight) not in (int, float) or not 0 <= weight <= 1 or not math.isfinite(weight):
-        raise bad_request("weight is not a number from 0 to 1", param="weight")
-    core.fleet.weigh(replica, float(weight))
-    return {"endpoint": replica.url, "weight": float(weight)}
+    replica, weight = _replica(core, body), _share(body, "weight")
+    core.fleet.weigh(replica, weight)
+    return {"endpoint": replica.url, "weight": weight}
 
 
 def vouch(core: Core, body: dict[str, Any]) -> dict[str, Any]:
@@ -116,11 +113,9 @@ def vouch(core: Core, body: dict[str, Any]) -> dict[str, Any]:
 
 def judge(core: Core, body: dict[str, Any]) -> dict[str, Any]:
     """A verifier's verdict on an answer: the quality model learns from it."""
-    request_id, quality = _text(body, "request_id"), body.get("quality")
-    if type(quality) not in (int, float) or not 0 <= quality <= 1:
-        raise bad_request("quality is not a number from 0 to 1", param="quality")
-    core.observe(Judged(time.monotonic(), request_id, float(quality)))
-    return {"request_id": request_id, "quality": float(quality)}
+    request_id, quality = _text(body, "request_id"), _share(body, "quality")
+    core.observe(Judged(time.monotonic(), request_id, quality))
+    return {"request_id": request_id, "quality": quality}
 
 
 def _replica(core: Core, body: dict[str, Any]) -> Replica:
@@ -129,6 +124,13 @@ def _replica(core: Core, body: dict[str, Any]) -> Replica:
     if replica is None:
         raise Refusal(404, "unknown_endpoint", f"unknown endpoint {url[:200]!r}", param="endpoint")
     return replica
+
+
+def _share(body: dict[str, Any], name: str) -> float:
+    value = body.get(name)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
+        raise bad_request(f"{name} is not a number from 0 to 1", param=name)
+    return float(value)
 
 
 def _text(body: dict[str, Any], name: str) -> str:

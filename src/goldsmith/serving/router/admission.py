@@ -53,7 +53,7 @@ class Gate:
                 self.busy += 1
                 waiter.future.set_result(None)
 
-    def turn_away(self, waiter: Waiter, error: Exception) -> None:
+    def turn_away(self, waiter: Waiter, error: BaseException) -> None:
         """One waits no more."""
         if waiter in self.heap:
             self.heap.remove(waiter)

@@ -82,12 +82,12 @@ class Core:
             self.sender.start()
         await self.probes.start()
 
-    async def stop(self) -> None:
-        """End what runs beside the requests."""
+    async def stop(self, *, timeout_s: float = 5.0) -> None:
+        """End what runs beside the requests; traces that wait are sent within `timeout_s`."""
         await self.probes.stop()
         self.watch.stop()
         if self.sender:
-            await self.sender.close()
+            await self.sender.close(timeout_s=timeout_s)
         await self.session.close()
         if self.log:
             self.log.close()

@@ -8,6 +8,8 @@ from typing import Any
 import orjson
 
 BOUNDARY = re.compile(rb"\r?\n\r?\n")
+_TEXT = re.compile(rb'"(?:content|text)"\s*:\s*"((?:[^"\\]+|\\.)*)"')
+"""A key within a JSON string has a backslash before its quotes, so only real keys match."""
 _ERROR = b'data: {"error"'
 
 
@@ -82,11 +84,9 @@ def read_event(event: bytes) -> dict[str, Any] | None:
 
 
 def text_of_events(data: bytes) -> str:
-    """The answer's text in a whole stream."""
-    parts = []
-    for event in BOUNDARY.split(data):
-        document = read_event(event) if event.startswith(b"data:") else None
-        for choice in (document or {}).get("choices") or ():
-            delta = choice.get("delta") or {}
-            parts.append(str(delta.get("content") or choice.get("text") or ""))
-    return "".join(parts)
+    """The answer's text in a whole stream: its strings are joined first and decoded once."""
+    joined = b"".join(_TEXT.findall(data))
+    try:
+        return str(orjson.loads(b'"%b"' % joined))
+    except orjson.JSONDecodeError:
+        return joined.decode(errors="replace")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import Callable
 
@@ -87,6 +88,8 @@ class Fleet:
     def probed(self, replica: Replica, answers: bool) -> None:
         """What a probe said, or a connection that failed."""
         fell = replica.answers and not answers
+        if answers and not replica.answers:
+            replica.models_at = -math.inf  # it may have been restarted
         replica.answers = answers
         self.tell(replica)
         if fell:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import asyncio
+from importlib import import_module
 from typing import Any
 
 from goldsmith.config.load import nearest
@@ -37,13 +38,13 @@ def as_transformer(
 def serve_on_kserve(config: ServingConfig) -> None:
     """Serve on `kserve.model_server.app`; its own routes answer what ours do not."""
     try:
-        from kserve import Model, ModelServer
-        from kserve.model_server import app
+        kserve = import_module("kserve")
+        app = import_module("kserve.model_server").app
     except ImportError as error:
         fix = "pip install kserve, or leave --kserve out: the v2 routes are there without it"
         raise ConfigError("--kserve needs kserve", why=str(error), fix=fix) from None
 
-    class Router(Model):  # type: ignore[misc]  # kserve ships no types
+    class Router(kserve.Model):  # type: ignore[misc, name-defined]  # it ships no types
         """Lets kserve list the router as a model."""
 
         def load(self) -> bool:
@@ -55,7 +56,7 @@ def serve_on_kserve(config: ServingConfig) -> None:
     model = Router(NAME)
     model.load()
     port, grace_s = config.router.port, int(config.router.drain_s)
-    server = ModelServer(http_port=port, enable_grpc=False, grace_period=grace_s)
+    server = kserve.ModelServer(http_port=port, enable_grpc=False, grace_period=grace_s)
     server.start([model])
 
 
@@ -69,10 +70,9 @@ class _Mounted:
 
     def matches(self, scope: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
         """Starlette's question."""
-        from starlette.routing import Match
-
+        match = import_module("starlette.routing").Match
         mine = scope["type"] == "http" and _is_ours(scope.get("path", ""))
-        return (Match.FULL if mine else Match.NONE), {}
+        return (match.FULL if mine else match.NONE), {}
 
     async def handle(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
         """Starlette's request."""

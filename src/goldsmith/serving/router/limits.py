@@ -26,10 +26,11 @@ class Bucket:
 
     def wait_s(self, amount: float, now: float) -> float:
         """0 if `amount` is there, or all that it can hold; else how long until then."""
-        self.level = min(self.per_minute, self.level + (now - self.at) * self.per_minute / 60.0)
-        self.at = now
-        short = min(amount, self.per_minute) - self.level
-        return 0.0 if short <= 1e-9 else short * 60.0 / self.per_minute
+        most = self.per_minute
+        level = self.level + (now - self.at) * most / 60.0
+        self.level, self.at = (level if level < most else most), now
+        short = (amount if amount < most else most) - self.level
+        return 0.0 if short <= 1e-9 else short * 60.0 / most
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,14 +59,14 @@ class Allowance:
 
     def wait_s(self, amount: Amount, now: float) -> tuple[float, str]:
         """How long until the request fits (0: now), and which limit is in the way."""
-        waits = [(0.0, "")]
-        if self.requests is not None:
-            waits.append((self.requests.wait_s(1.0, now), "requests_per_minute"))
-        if self.tokens is not None:
-            waits.append((self.tokens.wait_s(amount.tokens, now), "tokens_per_minute"))
-        if self.usd_per_day:
-            waits.append((self._until_money_s(), "usd_per_day"))
-        return max(waits)
+        requests, tokens = self.requests, self.tokens
+        if self.usd_per_day and (wait_s := self._until_money_s()):
+            return wait_s, "usd_per_day"
+        if tokens is not None and (wait_s := tokens.wait_s(amount.tokens, now)):
+            return wait_s, "tokens_per_minute"
+        if requests is not None and (wait_s := requests.wait_s(1.0, now)):
+            return wait_s, "requests_per_minute"
+        return 0.0, ""
 
     def take(self, amount: Amount) -> None:
         """A request was let in."""

@@ -40,8 +40,10 @@ class Patience:
     def __init__(self, config: ServingConfig) -> None:
         self._limit_s = config.router.first_byte_timeout_ms / 1e3
         self._hedges = config.router.hedge_share > 0
-        self._whole = {tier: Whole() for tier in config.tiers}
-        self._decode = {name: each.decode_tokens_per_s for name, each in config.tiers.items()}
+        self._whole: dict[str, Whole] = {tier: Whole() for tier in config.tiers}
+        self._decode: dict[str, float] = {
+            tier: settings.decode_tokens_per_s for tier, settings in config.tiers.items()
+        }
 
     def times(self, ask: Ask, decision: Decision) -> Times:
         """For one request at the tier that was decided on."""

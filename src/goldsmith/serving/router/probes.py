@@ -17,6 +17,7 @@ from goldsmith.serving.routing import events
 log = logging.getLogger(__name__)
 
 PROBE_EVERY_S, RESOLVE_EVERY_S = 1.0, 2.0
+MODELS_EVERY_S = 2.0
 TIMEOUT_S, SUSPECTED_TIMEOUT_S = 1.0, 0.3
 LEAST_BETWEEN_S = 0.25
 """Between two probes of one replica, however much it is suspected."""
@@ -108,8 +109,9 @@ class Probes:
         asked_at = time.monotonic()
         try:
             async with asyncio.timeout(TIMEOUT_S):
-                models = tuple(await replica.engine.models())
-                self._fleet.told_models(replica, models, asked_at=asked_at)
+                if asked_at - replica.models_at >= MODELS_EVERY_S:
+                    models = tuple(await replica.engine.models())
+                    self._fleet.told_models(replica, models, asked_at=asked_at)
                 if "load" not in replica.engine.lacks:
                     self._told_load(replica, await replica.engine.load())
         except (EngineError, TimeoutError) as error:

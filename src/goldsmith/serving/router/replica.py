@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import dataclass, field
 
@@ -34,6 +35,8 @@ class Replica:
     """What the brain was told."""
     weight: float = 1.0
     models: tuple[str, ...] = ()
+    models_at: float = -math.inf
+    """When it was asked for them."""
     verified: set[str] | None = None
     """Adapters that the controller vouches for; None: it said nothing yet."""
     verified_at: float = 0.0
@@ -67,7 +70,7 @@ class Replica:
 
     def listed(self, models: tuple[str, ...], *, asked_at: float) -> None:
         """What /v1/models said to a question of `asked_at`."""
-        self.models = models
+        self.models, self.models_at = models, asked_at
         others = [name for name in models if not VERSION.fullmatch(name)]
         versions = [name for name in others if name != self.base_model]
         self.version = versions[0] if versions else self.base_model

@@ -16,7 +16,7 @@ from typing import Any
 
 import uvicorn
 import uvloop
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from goldsmith.config.serving import ServingConfig
 from goldsmith.serving.router.app import AdminApp, PublicApp
@@ -37,6 +37,7 @@ class LinkedProtocol(HttpToolsProtocol):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.link = Link()
+        self.answered: RequestResponseCycle | None = None
         self.head_bytes = 0
         self.in_head = False
 
@@ -51,7 +52,7 @@ class LinkedProtocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """The link travels in the scope."""
         super().on_message_begin()
-        self.scope[LINK] = self.link  # type: ignore[typeddict-unknown-key]
+        self.scope[LINK] = self.link  # type: ignore[literal-required]  # ours
         self.head_bytes, self.in_head = 0, True
 
     def on_headers_complete(self) -> None:
@@ -59,9 +60,16 @@ class LinkedProtocol(HttpToolsProtocol):
         self.in_head = False
         super().on_headers_complete()
 
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        """Of several requests in a row, one at a time is answered."""
+        self.answered = cycle
+        super()._start_asgi_task(cycle, app)
+
     def connection_lost(self, exc: Exception | None) -> None:
         """Whoever works for this client stops."""
         super().connection_lost(exc)
+        if self.answered is not None:  # uvicorn tells the last request only
+            self.answered.disconnected = True
         self.link.lost()
 
 
@@ -138,7 +146,7 @@ class RouterServer:
         self.admin.config.timeout_graceful_shutdown = 1
         self.admin.should_exit = True
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self.core.stop()
+        await self.core.stop(timeout_s=timeout_s)
 
 
 def _server(app: Any, host: str, port: int, *, protocol: type[HttpToolsProtocol]) -> QuietServer:

@@ -9,7 +9,7 @@ from typing import Any
 
 log = logging.getLogger(__name__)
 
-EVERY_S = 0.02
+EVERY_S = 0.04
 
 
 class Watch:

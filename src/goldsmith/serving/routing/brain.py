@@ -45,6 +45,9 @@ PROBE_S = 1.0
 RETRY_LEAST_S = 1.0
 EXPLORED = ("cheapest", "degraded_quality")
 """Choices that another tier may take the place of."""
+TRIES, BOLD = 8.0, 0.5
+"""Of the share of exploration: requests that may explore where success is likely, and where it is
+only possible. The share bounds both together."""
 
 
 class Brain:
@@ -131,19 +134,30 @@ class Brain:
             return _refused(arrived, reason, assessments, _retry_after_s(assessments))
         if earlier is None:
             self._placed_auto += 1
-            if reason in EXPLORED and self._explores(arrived.request_id):
-                other = explorable(assessments, chosen, own_floor=own_floor)
+            if reason in EXPLORED:
+                other = self._other(arrived.request_id, assessments, chosen, own_floor=own_floor)
                 if other is not None:
                     self._explored += 1
                     chosen, reason = other, "exploration"
         self._place(arrived, tiers[chosen], seen[chosen], earlier, budgeted=True)
         return _decided(arrived, assessments[chosen], reason, assessments)
 
-    def _explores(self, request_id: str) -> bool:
-        """Whether this request may explore: drawn by its id, bounded by the share in all."""
+    def _other(
+        self,
+        request_id: str,
+        assessments: tuple[Assessment, ...],
+        chosen: int,
+        *,
+        own_floor: bool,
+    ) -> int | None:
+        """The tier to explore for this request, drawn by its id, bounded by the share in all."""
         if self._explored >= self._share * self._placed_auto:
-            return False
-        return crc32(request_id.encode(), self._seed) < 2.0 * self._share * 4294967296.0
+            return None
+        draw = crc32(request_id.encode(), self._seed) / 4294967296.0
+        if draw >= TRIES * self._share:
+            return None
+        bold = draw < BOLD * self._share
+        return explorable(assessments, chosen, own_floor=own_floor, bold=bold)
 
     def _place(
         self,
@@ -162,7 +176,7 @@ class Brain:
             tier,
             arrived.adapter or self.fleet.models[tier.name],
             arrived.at,
-            found.slo_ttft_ms,
+            0.0 if "slo" in found.misses else found.slo_ttft_ms,
             arrived.tokens_in,
             tier.service.answer_length(arrived.tokens_in, arrived.max_tokens),
             arrived.text_features,

@@ -99,17 +99,20 @@ def refusal(assessments: Sequence[Assessment]) -> str:
     return next((reason for reason in REFUSALS if reason in reasons), "unknown_tier")
 
 
-def explorable(assessments: Sequence[Assessment], chosen: int, *, own_floor: bool) -> int | None:
+def explorable(
+    assessments: Sequence[Assessment], chosen: int, *, own_floor: bool, bold: bool
+) -> int | None:
     """The tier to try instead: it meets all but perhaps a learned floor, and is known the least.
 
-    Tiers that cost less go first: only they can save money once they are known.
+    It may be good enough if `bold`, and is likelier so than not otherwise. Tiers that cost less go
+    first: only they can save money once they are known.
     """
     places = [
         place
         for place, found in enumerate(assessments)
         if place != chosen
         and (not found.misses or (found.misses == QUALITY and not own_floor))
-        and found.quality_upper >= found.floor
+        and found.floor <= (found.quality_upper if bold else _middle(found))
     ]
     if not places:
         return None
@@ -121,3 +124,7 @@ def explorable(assessments: Sequence[Assessment], chosen: int, *, own_floor: boo
             assessments[place].quality_upper - assessments[place].quality,
         ),
     )
+
+
+def _middle(found: Assessment) -> float:
+    return 0.5 * (found.quality + found.quality_upper)

@@ -4,9 +4,10 @@
 
 `ease` is shared: a prompt that is hard for one tier is mostly hard for the others, each by its own
 slope, so that a tier's verdicts teach about tiers that are seldom asked; until they say otherwise
-slopes are as the believed shares of bad answers. `own` is what the tier alone is good or bad at. The mean starts at the configured belief, which weighs as much as BELIEF
-verdicts and is taken as given: only what verdicts moved it by is uncertain, so that before any
-verdict the lower bound is the belief. The mean forgets fast, so that a silent drop shows soon.
+slopes are as the believed shares of bad answers. `own` is what the tier alone is good or bad at.
+The mean starts at the configured belief, which weighs as much as BELIEF verdicts and is taken as
+given: only what verdicts moved it by is uncertain, so that before any verdict the lower bound is
+the belief. The mean forgets fast, so that a silent drop shows soon.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ EASE_SHRINK, OWN_SHRINK = 4.0, 8.0
 SLOPE_BELIEF, SLOPE_MOST = 1.0, 3.0
 NOISE = 0.2
 """Variance of a verdict around its prediction; 0.25 is the most that 0 and 1 can have."""
-WIDTH = 1.0
+WIDTH = 0.7
 """Standard deviations from the prediction to a bound."""
 
 

@@ -27,6 +27,7 @@ class Placed:
     model: str
     arrived_at: float
     slo_ms: float
+    """0: none, or it was known to be missed, which no price changes."""
     tokens_in: int
     answer_tokens: float
     features: tuple[int, ...]

@@ -13,8 +13,8 @@ from typing import NamedTuple
 
 from goldsmith.serving.routing.features import PLACES
 
-FORGETTING = 0.9995
-_RESCALE = 1e6
+FORGETTING = 0.9999
+_RESCALE = 10.0
 
 
 class Reading(NamedTuple):

@@ -82,27 +82,27 @@ def test_clean_text_raises_no_alarm(line):
 
 
 HOSTILE = {
-    "keys": "sk-" * 60_000,
-    "tokens": "-eyJ" * 50_000,
-    "dots": "a." * 90_000,
-    "colons": ":" * 180_000,
-    "ats": "a@" * 90_000,
-    "digits": "1" * 180_000,
-    "spaced digits": "1 " * 90_000,
-    "brackets": "(" * 180_000,
-    "pem": "-----BEGIN PRIVATE KEY-----" * 6_000,
-    "putty": "PuTTY-User-Key-File-2\n" * 8_000,
-    "urls": "://a:b" * 30_000,
-    "passwords": "password:" * 20_000,
-    "bearers": "bearer " * 25_000,
-    "words": "seed phrase " * 15_000,
-    "capitals": "A" * 180_000,
-    "names": "My name is " + "Aa " * 50_000,
-    "streets": "1 Aa Aa Aa " * 16_000,
-    "hexes": "0a:" * 60_000,
-    "one word": "a" * 180_000,
-    "german": "Aaaaaaaaaaaaaaaaaaaaaaaaaaa" * 6_000,
-    "cookies": "cookie: a=" * 18_000,
+    "keys": "sk-" * 20_000,
+    "tokens": "-eyJ" * 16_000,
+    "dots": "a." * 30_000,
+    "colons": ":" * 60_000,
+    "ats": "a@" * 30_000,
+    "digits": "1" * 60_000,
+    "spaced digits": "1 " * 30_000,
+    "brackets": "(" * 60_000,
+    "pem": "-----BEGIN PRIVATE KEY-----" * 2_000,
+    "putty": "PuTTY-User-Key-File-2\n" * 2_000,
+    "urls": "://a:b" * 10_000,
+    "passwords": "password:" * 6_000,
+    "bearers": "bearer " * 8_000,
+    "words": "seed phrase " * 5_000,
+    "capitals": "A" * 60_000,
+    "names": "My name is " + "Aa " * 16_000,
+    "streets": "1 Aa Aa Aa " * 5_000,
+    "hexes": "0a:" * 20_000,
+    "one word": "a" * 60_000,
+    "german": "Aaaaaaaaaaaaaaaaaaaaaaaaaaa" * 2_000,
+    "cookies": "cookie: a=" * 6_000,
 }
 
 
@@ -114,7 +114,7 @@ def test_hostile_text_takes_linear_time(name):
         return time.process_time() - started
 
     text = HOSTILE[name]
-    assert seconds(text) < 3
+    assert seconds(text) < 2
     if (whole := seconds(text)) > 0.3:
         assert whole < 4 * seconds(text[: len(text) // 2])
 
@@ -149,6 +149,6 @@ def test_tags_are_words_without_digits():
 )
 def test_a_checksum_tells_a_right_number_from_its_neighbours(check, right):
     assert check(right)
-    for place in (2, 5, 8):
+    for place in (2, 5, 7):
         other = str((int(right[place]) + 1) % 10)
         assert not check(right[:place] + other + right[place + 1 :])

@@ -83,7 +83,7 @@ def test_rows_that_come_and_go_decode_as_if_alone(
             draw.choice([None, *adapters]),
             draw.randint(2, 40),
         )
-        for _ in range(24)
+        for _ in range(14)
     ]
     player, waiting = Player(batch), list(lines)
     while waiting or player.lines:
@@ -102,17 +102,18 @@ def test_rows_that_come_and_go_decode_as_if_alone(
 def test_greedy_decoding_is_that_of_transformers(policy: Policy) -> None:
     ids = policy.tokenizer(PROMPTS[0], return_tensors="pt")["input_ids"]
     expected = policy.model.generate(
-        ids, max_new_tokens=30, min_new_tokens=30, do_sample=False, pad_token_id=policy.pad_id
+        ids, max_new_tokens=30, do_sample=False, pad_token_id=policy.pad_id
     )[0, ids.shape[1] :].tolist()
     batch = Batch(policy, places=2, context=CONTEXT, adapters=False)
     player, line = Player(batch), Line(tuple(ids[0].tolist()), None, 30)
     player.join(line)
     for _ in range(29):
         player.step()
-    ends = expected.index(policy.tokenizer.eos_token_id) if 1 in expected else 30
-    assert line.ids[:ends] == expected[:ends]
+    assert len(expected) > 10
+    assert line.ids[: len(expected)] == expected
 
 
+@pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing`")  # peft asks transformers for it
 def test_adapter_says_what_peft_says(switched: tuple[Policy, Batch, list[Adapter]]) -> None:
     from peft import PeftModel
 

@@ -120,7 +120,7 @@ def test_any_json_is_a_question_or_a_refusal(
     assert 0 < len(question.prompt) + question.sampling.max_tokens <= CONTEXT
 
 
-@given(st.binary(max_size=200))
+@given(data=st.binary(max_size=200))
 def test_any_bytes_are_refused_in_words(data: bytes, reader: Reader) -> None:
     with pytest.raises(Refusal):
         reader.read(data, chat=True)

