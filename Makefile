@@ -19,7 +19,7 @@ REGISTRY ?= localhost
 BASE ?= python:3.11-slim
 IMAGES = --registry "$(REGISTRY)" --base "$(BASE)" --tag "$(TAG)"
 
-.PHONY: help setup run test check bench render bases images lock-images test-cluster test-cluster-full test-vllm seeds clean
+.PHONY: help setup run test check bench bench-router bench-routing soak render bases images lock-images test-cluster test-cluster-full test-vllm seeds clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -52,8 +52,17 @@ render: setup ## compile the pipelines and everything else that is generated
 	$(PYTHON) -m pipelines.compile
 	$(PYTHON) -m charts.render
 
-bench: setup ## every benchmark; results in tests/bench/results
-	for bench in tests/bench/bench_*.py; do $(PYTHON) $$bench || exit 1; done
+bench: setup ## data validator and training; results in tests/bench/results
+	for name in validator training; do $(PYTHON) tests/bench/bench_$$name.py || exit 1; done
+
+bench-router: setup ## what the router costs a request and a chunk, beside other proxies
+	$(PYTHON) tests/bench/bench_router.py
+
+bench-routing: setup ## the routing rule against others on replayed traces, 20 seeds
+	$(PYTHON) tests/bench/bench_routing.py
+
+soak: setup ## serving in full counts: adapter swaps, traces, availability, fuzzing
+	for name in adapters traces availability fuzz; do $(PYTHON) tests/bench/bench_$$name.py || exit 1; done
 
 seeds: setup ## five laptop seeds in full; writes tests/bench/results/seeds.json
 	$(PYTHON) tests/bench/bench_seeds.py

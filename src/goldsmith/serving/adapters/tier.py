@@ -116,8 +116,15 @@ class TierController:
         if str(action) != self.doing:
             self.doing = str(action)
             log.info("%s: %s", self.tier, action)
+        if isinstance(action, Load):
+            await self._vouch(seen, action.endpoint)
         await self._act(action)
         return action
+
+    async def _vouch(self, seen: Observed, endpoint: str) -> None:
+        """Repeat what a replica can answer with: a router that was told nothing trusts its list."""
+        names = sorted(seen.announced(endpoint))
+        await self._tell(lambda router: router.announce(endpoint, names))
 
     async def _act(self, action: Action) -> None:
         match action:

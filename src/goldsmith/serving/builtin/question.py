@@ -158,8 +158,9 @@ def _message(message: Any, index: int) -> dict[str, str]:
         raise Refusal(400, f"`{where}.role` must be one of {', '.join(_ROLES)}", param="messages")
     content = message.get("content")
     if isinstance(content, list):
-        parts = [part.get("text") if isinstance(part, dict) else None for part in content]
-        content = "".join(parts) if all(isinstance(part, str) for part in parts) else None
+        parts = [part.get("text") for part in content if isinstance(part, dict)]
+        texts = [part for part in parts if isinstance(part, str)]
+        content = "".join(texts) if len(texts) == len(content) else None
     if not isinstance(content, str):
         raise Refusal(400, f"`{where}.content` must be text", param="messages")
     return {"role": message["role"], "content": content}

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import threading
 from collections import deque
+from collections.abc import Sequence
 
 import torch
 
@@ -126,6 +127,6 @@ class Worker(threading.Thread):
         self._loop.call_soon_threadsafe(_deliver, [(row, Failure(why)) for row in rows])
 
 
-def _deliver(told: list[tuple[Row, Token | Failure]]) -> None:
+def _deliver(told: Sequence[tuple[Row, Token | Failure]]) -> None:
     for row, event in told:
         row.events.put_nowait(event)

@@ -194,7 +194,7 @@ class Engine(ABC):
         """Whether it answers that it is well; never raises."""
         try:
             async with self._open("GET", "/health") as response:
-                return response.status == 200
+                return bool(response.status == 200)
         except _DOWN:
             return False
 

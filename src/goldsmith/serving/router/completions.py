@@ -69,6 +69,8 @@ async def complete(core: Core, scope: Scope, receive: Receive, send: Send, *, pa
 
     async def work(call: Call) -> None:
         ask = call.ask(path)
+        if not ask.adapter:
+            return await _answer(core, ask, send)
         with core.pinned(ask.adapter):
             await _answer(core, ask, send)
 

@@ -24,7 +24,7 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 Headers = list[tuple[bytes, bytes]]
 BODY_BYTES = MAX_BATCH_BYTES + (1 << 20)
-READING_BYTES = 64 << 20
+READING_BYTES = 32 << 20
 """Of all bodies that are being read or wait for the disk."""
 
 

@@ -74,18 +74,20 @@ class Journal:
                 fix="see that the store can be reached",
             )
         try:
-            segment = self._open or self._begin()
-            try:
-                _write_all(segment.descriptor, data)
-                os.fsync(segment.descriptor)
-            except OSError:
-                self._cut_back(segment)
-                raise
+            self._write(self._open or self._begin(), data)
         except OSError as error:
             raise StoreError(
                 f"the trace log in {self._directory} cannot be written",
                 why=error.strerror or str(error),
             ) from error
+
+    def _write(self, segment: Segment, data: bytes) -> None:
+        try:
+            _write_all(segment.descriptor, data)
+            os.fsync(segment.descriptor)
+        except BaseException:
+            self._cut_back(segment)
+            raise
         segment.size += len(data)
 
     def rotate(self, *, now: float, force: bool = False) -> None:

@@ -65,21 +65,28 @@ def test_a_failed_sync_acknowledges_nothing_and_leaves_nothing(tmp_path, monkeyp
     journal.close()
 
 
-def test_a_full_disk_half_way_through_a_record_leaves_nothing(tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    "error", [OSError(errno.ENOSPC, "No space left on device"), MemoryError("no room")]
+)
+def test_a_write_that_fails_half_way_leaves_nothing(tmp_path, monkeypatch, error):
     journal = new(tmp_path)
     journal.append([b"before"])
     real = os.write
 
     def write(descriptor, data):
         if len(data) < 20:
-            raise OSError(errno.ENOSPC, "No space left on device")
+            raise error
         return real(descriptor, data[: len(data) // 2])
 
-    monkeypatch.setattr(os, "write", write)
-    with pytest.raises(StoreError, match="No space left"):
-        journal.append([b"x" * 500])
-    monkeypatch.undo()
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "write", write)
+        with pytest.raises((StoreError, MemoryError)):
+            journal.append([b"x" * 500])
     journal.append([b"after"])
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", lambda _: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            journal.append([b"lost"])
     assert kept(tmp_path) == [b"before", b"after"]
     journal.close()
 
