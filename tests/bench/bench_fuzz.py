@@ -36,9 +36,10 @@ HARMLESS = {"GET /health", "GET /metrics", "GET /v1/models"}
 """What a router asks an engine by itself."""
 
 
-def router_values(folder: Path, engine: str, identity: Identity) -> dict[str, Any]:
-    """Credentials of both kinds; the tier's engine is on this machine."""
-    values = serving_values({"gold": [engine]}, router={"jobs": str(folder / "jobs")})
+def router_values(folder: Path, engines: list[str], identity: Identity) -> dict[str, Any]:
+    """Credentials of both kinds; patience with engines that share this machine's cores."""
+    router = {"jobs": str(folder / "jobs"), "connect_timeout_ms": 5000.0}
+    values = serving_values({"gold": engines}, router=router)
     values["credentials"]["jwt"] = identity.settings(folder)
     return values
 
@@ -46,13 +47,16 @@ def router_values(folder: Path, engine: str, identity: Identity) -> dict[str, An
 async def malformed(count: int, seed: int) -> dict[str, Any]:
     """Goal S3."""
     with tempfile.TemporaryDirectory() as name:
-        folder, (port,) = Path(name), free_ports(1)
-        url = f"http://127.0.0.1:{port}"
-        values = router_values(folder, url, Identity())
-        canned = [sys.executable, "-m", "tests.bench.canned", str(port)]
-        with running(canned, port=port, folder=folder):
+        folder, ports = Path(name), free_ports(2)
+        urls = [f"http://127.0.0.1:{port}" for port in ports]
+        values = router_values(folder, urls, Identity())
+        canned = [[sys.executable, "-m", "tests.bench.canned", str(port)] for port in ports]
+        with (
+            running(canned[0], port=ports[0], folder=folder),
+            running(canned[1], port=ports[1], folder=folder),
+        ):
             async with router_process(values, folder) as router:
-                judge = Judge(secrets(url, folder))
+                judge = Judge(secrets(urls, folder))
                 await fuzz(router.port, cases(min(count // 4, 1000), seed + 1), judge)
                 before = router.program.rss_mb(), router.program.open_files()
                 started = time.monotonic()
@@ -106,7 +110,7 @@ async def with_engine(probe: Any) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as name:
         folder, identity = Path(name), Identity()
         async with FakeEngine() as engine:
-            values = router_values(folder, engine.url, identity)
+            values = router_values(folder, [engine.url], identity)
             async with router_process(values, folder) as router:
                 found: dict[str, Any] = await probe(engine, router.port, folder, identity)
                 log = router.program.log.read_text(errors="replace")
@@ -121,7 +125,7 @@ async def auth(engine: FakeEngine, port: int, _: Path, identity: Identity) -> di
     engine.seen.clear()
     engine.targets.clear()
     through, wrong, count = [], [], 0
-    judge = Judge(secrets(engine.url, Path(__file__)))
+    judge = Judge(secrets([engine.url], Path(__file__)))
     for attempt in attempts(identity):
         case = Case(attempt.name, attempt.data, fresh=True)
         sample = await ask(port, case)

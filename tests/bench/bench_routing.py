@@ -21,6 +21,8 @@ from typing import Any
 
 import numpy as np
 
+from goldsmith.serving.routing.events import Arrived, Ended, FirstByte, Judged, Sent
+from goldsmith.serving.routing.features import text_features
 from goldsmith.serving.routing.replay import replay
 from tests.bench.processes import hardware, versions
 from tests.bench.routing_policies import (
@@ -33,13 +35,14 @@ from tests.bench.routing_policies import (
     Threshold,
     slo_ms,
 )
-from tests.bench.routing_summary import OTHERS, duel, figures, summary
+from tests.bench.routing_summary import OTHERS, Timing, duel, figures, spans, summary
 from tests.bench.simulated_tiers import Outcome, Policy, difficulties, simulate
 from tests.bench.traces import DAY_S, Request, generate, load_azure, load_burstgpt, with_topics
 
 RESULTS = Path(__file__).parent / "results" / "routing.json"
 REQUESTS, RATE_PER_S, CVS = 16_000, 5.0, (1.0, 2.0, 4.0)
 DAY_REQUESTS, DIURNAL = 21_600, 0.3
+PATHS: dict[str, tuple[str, ...]] = {"auto": (), "explicit": ("gold",)}
 BUDGET_SHARE, SLACK = 0.6, 2.0
 """Of what the brain spends without a budget: one that binds at every hour, and one that never."""
 LIMITS = [
@@ -173,21 +176,25 @@ def budget_day(seed: int, *, count: int) -> dict[str, Any]:
     }
 
 
-def explicit_path_us(*, count: int) -> list[float]:
-    """Of one request on an explicit tier: decide, sent, first byte, ended."""
-    from goldsmith.serving.routing.events import Arrived, Ended, FirstByte, Sent
-
-    brain, spans = Ours(seed=0).brain, []
+def paths_us(tiers: tuple[str, ...], *, count: int) -> tuple[list[float], list[float]]:
+    """CPU of deciding on a request, and of deciding and all its events, on a fresh brain."""
+    brain, decisions, wholes = Ours(seed=0).brain, [], []
+    texts = [each.text for each in generate(0, count=200, rate_per_s=1.0)]
     for number in range(count):
-        at, name = number * 0.02, f"r{number}"
+        at, name = number * 0.05, f"r{number}"
+        features = () if len(tiers) == 1 else text_features(texts[number % len(texts)])
         started = time.thread_time_ns()
-        request = Arrived(at, name, "bench", "interactive", ("gold",), "", 100, 64)
+        request = Arrived(at, name, "bench", "interactive", tiers, "", 100, 64, features)
+        began = time.thread_time_ns()
         endpoint = brain.decide(request).endpoint
+        decisions.append((time.thread_time_ns() - began) / 1e3)
         brain.observe(Sent(at, name, endpoint))
         brain.observe(FirstByte(at + 0.04, name, endpoint))
         brain.observe(Ended(at + 0.5, name, endpoint, 32, 100, True, 200))
-        spans.append((time.thread_time_ns() - started) / 1e3)
-    return spans
+        wholes.append((time.thread_time_ns() - started) / 1e3)
+        if number % 3 == 0:
+            brain.observe(Judged(at + 0.6, name, float(number % 5 > 0)))
+    return decisions, wholes
 
 
 def replayed(trace: Sequence[Request]) -> bool:
@@ -225,16 +232,17 @@ class Scorecard:
         loader = {"azure": load_azure, "burstgpt": load_burstgpt}[name]
         self.published[name] = scorecard(with_topics(0, loader(path)[: self.count]), seed=0, cv=0.0)
 
-    def write(self, *, same: bool, path_us: list[float]) -> None:
+    def write(self, *, same: bool, timing: Timing) -> None:
         """All of it, so that a run that is stopped leaves what it has."""
         document = {
             "hardware": hardware(),
             "versions": versions("numpy", "orjson"),
             "seeds": [day["seed"] for day in self.days],
             "scale": self.scale,
-            "figures": figures(self.rows, self.days, same=same, path_us=path_us),
+            "figures": figures(self.rows, self.days, same=same, timing=timing),
             "duels": [duel(name, self.rows) for name in OTHERS],
             "summary": summary(self.rows),
+            "timing_us": spans(timing),
             "budget_days": self.days,
             "published": self.published,
             "rows": self.rows,
@@ -254,13 +262,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     chosen = parser.parse_args(arguments)
     card = Scorecard(scale=chosen.scale, out=chosen.out)
     same = replayed(generate(0, count=card.count // 2, rate_per_s=RATE_PER_S, cv=2.0))
-    path_us = explicit_path_us(count=card.count)
+    timing = {name: paths_us(tiers, count=card.count) for name, tiers in PATHS.items()}
     for name in ("azure", "burstgpt"):
         if path := getattr(chosen, name):
             card.measure_file(name, path)
     for seed in range(chosen.seeds):
         card.measure(seed)
-        card.write(same=same, path_us=path_us)
+        card.write(same=same, timing=timing)
 
 
 if __name__ == "__main__":

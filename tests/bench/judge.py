@@ -98,7 +98,8 @@ async def _ask(reply: Reply, case: Case) -> Sample:
         return reply.sample(BROKEN)
 
 
-def secrets(engine: str, folder: Path) -> tuple[bytes, ...]:
+def secrets(engines: list[str], folder: Path) -> tuple[bytes, ...]:
     """Bytes that no answer may hold: keys, addresses, paths, tracebacks."""
-    words = (KEY, OTHER_KEY, engine.removeprefix("http://"), str(folder), str(ROOT))
+    addresses = [engine.removeprefix("http://") for engine in engines]
+    words = (KEY, OTHER_KEY, *addresses, str(folder), str(ROOT))
     return tuple(word.encode() for word in (*words, "Traceback", "site-packages", 'File "'))

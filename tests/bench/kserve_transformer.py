@@ -6,7 +6,6 @@ import argparse
 from typing import Any
 
 from kserve import Model, ModelServer, model_server
-from kserve.model import PredictorConfig
 
 
 class Unchanged(Model):
@@ -20,7 +19,6 @@ class Unchanged(Model):
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(parents=[model_server.parser])
     arguments, _ = parser.parse_known_args()
-    predictor = PredictorConfig(predictor_host=arguments.predictor_host)
-    model = Unchanged(arguments.model_name, predictor_config=predictor)
+    model = Unchanged(arguments.model_name)  # the server reads --predictor_host itself
     model.ready = True
     ModelServer().start([model])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import repeat
@@ -57,8 +58,7 @@ class Proxy:
         body: dict[str, Any] = {"model": self.model, "messages": MESSAGES, "max_tokens": chunks}
         if stream:
             body["stream"] = True
-        headers = authorization() if self.name.startswith(OURS) else {}
-        return post(self.path, body, headers)
+        return post(self.path, body, authorization())
 
 
 def start_all(
@@ -67,8 +67,9 @@ def start_all(
     """The engine itself, then every proxy that is installed; and why others are not."""
     backend, raw, ours, admin = free_ports(4)
 
-    def run(command: list[str] | tuple[str, ...], port: int) -> Program:
-        return stack.enter_context(running(command, port=port, folder=folder))
+    def run(command: Sequence[str], port: int, **env: str) -> Program:
+        started = running(command, port=port, folder=folder, env=env, timeout_s=180)
+        return stack.enter_context(started)
 
     engine = f"http://127.0.0.1:{backend}"
     canned = run([sys.executable, "-m", "tests.bench.canned", str(backend)], backend)
@@ -87,7 +88,8 @@ def start_all(
         if reference.skipped:
             skipped[reference.name] = reference.skipped
             continue
-        proxies.append(_started(reference, run(reference.command, port), port))
+        program = run(reference.command, port, **dict(reference.environment))
+        proxies.append(_started(reference, program, port))
     return proxies, skipped
 
 
@@ -99,12 +101,18 @@ def router_values(engine: str, port: int, admin: int) -> dict[str, Any]:
     """Credentials, budgets and tracing on; all tiers on one engine."""
     values = serving_values(
         {tier: [engine] for tier in ("gold", "silver", "bronze")},
-        router={"port": port, "admin_port": admin, "budget_usd_per_hour": 1e4},
+        router={
+            "port": port,
+            "admin_port": admin,
+            "budget_usd_per_hour": 1e4,
+            "connect_timeout_ms": 5000.0,
+        },
         traces={"collector": engine},
     )
     for tier in values["tiers"].values():
         tier["model"] = "gold"
         tier["slots"] = 256
+        tier["slo_ttft_ms"] = 60_000.0  # what is measured is work, not what is turned away
     values["credentials"] = {"keys": [key(KEY, TENANT, **LIMITS)], "tenants": {TENANT: LIMITS}}
     return values
 

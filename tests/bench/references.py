@@ -51,6 +51,7 @@ class Reference:
     path: str = "/v1/chat/completions"
     streams: bool = True
     skipped: str = ""
+    environment: tuple[tuple[str, str], ...] = ()
 
 
 def references(
@@ -101,9 +102,11 @@ def _litellm(backend: int, port: int, folder: Path, installed: Path | None) -> R
     engine = {"model": "openai/gold", "api_base": f"http://127.0.0.1:{backend}/v1", "api_key": "x"}
     config = folder / "litellm.yaml"
     models = [{"model_name": "gold", "litellm_params": engine}]
-    config.write_text(yaml.safe_dump({"model_list": models}))
+    loose = {"dangerously_permit_weak_or_unset_master_key": True}  # it listens on loopback only
+    config.write_text(yaml.safe_dump({"model_list": models, "general_settings": loose}))
     command = [program, "--config", str(config), "--host", "127.0.0.1", "--port", str(port)]
-    return Reference("litellm", (*command, "--num_workers", "1"))
+    environment = (("LITELLM_LOCAL_MODEL_COST_MAP", "True"),)  # else it asks the internet
+    return Reference("litellm", (*command, "--num_workers", "1"), environment=environment)
 
 
 def _program(installed: Path | None, environment: str, name: str) -> str | None:

@@ -4,120 +4,34 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
-import aiohttp
 import pytest
 from typer.testing import CliRunner
 
 from goldsmith.cli.adapters import app
-from goldsmith.config.serving import ServingConfig, validate_serving
 from goldsmith.registry import adapters
 from goldsmith.serving.adapters.agent import Agent, serve_app
-from goldsmith.serving.adapters.controller import Controller
-from goldsmith.serving.adapters.hosts import Agents, Host, SharedFolder
+from goldsmith.serving.adapters.hosts import Agents, SharedFolder
 from goldsmith.serving.adapters.shelf import Shelf
 from goldsmith.serving.engines import StartOptions
 from goldsmith.store.object_store import ObjectStore, open_store
-from tests.fixtures.adapter_traffic import Outcome, Traffic
+from tests.fixtures.adapter_stage import stage
+from tests.fixtures.adapter_traffic import Outcome
 from tests.fixtures.builtin_engine import GOLD, running_engine
 from tests.fixtures.fake_engine import EngineSettings, FakeEngine
-from tests.fixtures.routers import RunningRouter, running_router
-from tests.fixtures.serving import authorization, serving_values
 from tests.fixtures.version_adapters import write_versions
-from tests.unit.registry.artefacts import change_json, write_adapter
+from tests.unit.registry.artefacts import write_adapter
 
 ENGINE = EngineSettings(tokens=6, tpot_ms=2.0, slots=8)
-LIMIT_S = 30.0
 
 
 @pytest.fixture(name="store")
 def _store(tmp_path: Path) -> ObjectStore:
     return open_store(str(tmp_path / "store"))
-
-
-@dataclass
-class Stage:
-    """Everything that runs."""
-
-    store: ObjectStore
-    router: RunningRouter
-    controller: Controller
-    traffic: Traffic
-    folder: Path
-    session: aiohttp.ClientSession
-
-    def promote(self, number: int) -> str:
-        """Another version goes live in the store; its engine-side name."""
-        folder = write_adapter(self.folder / f"adapter-{number}")
-        change_json(folder, "adapter_config.json", lora_alpha=number)
-        return self.promote_folder(folder)
-
-    def promote_folder(self, folder: Path) -> str:
-        """The adapter in a folder goes live in the store."""
-        version = adapters.add(self.store, folder, tier="gold", lineage={})
-        adapters.promote(self.store, "gold", "cook", version, cause="test")
-        return adapters.find(self.store, "gold", "cook", version).name
-
-    async def routed(self, name: str) -> None:
-        """Once the router gives requests this version."""
-        adapter = "gold/cook"
-        await self.until(lambda state: state["adapters"][adapter]["name"] == name)
-        await self.until(lambda state: state["adapters"][adapter]["epoch"] > 0)  # not just a guess
-
-    async def answered(self, name: str) -> None:
-        """Once a request was answered with this version."""
-        async with asyncio.timeout(LIMIT_S):
-            await self.traffic.first_of(self.session, name)
-
-    async def until(self, holds: Callable[[dict[str, Any]], bool]) -> None:
-        """Once the router's state is so."""
-        async with asyncio.timeout(LIMIT_S):
-            while not await self._holds(holds):
-                await asyncio.sleep(0.02)
-
-    async def _holds(self, holds: Callable[[dict[str, Any]], bool]) -> bool:
-        async with self.session.get(f"{self.router.admin}/admin/state") as response:
-            try:
-                return holds(await response.json())
-            except KeyError:
-                return False
-
-
-@asynccontextmanager
-async def stage(
-    store: ObjectStore,
-    folder: Path,
-    urls: Sequence[str],
-    *,
-    host: Callable[[aiohttp.ClientSession], Host] | None = None,
-    **settings: Any,
-) -> AsyncIterator[Stage]:
-    """A router and an adapter controller in front of engines."""
-    values = serving_values({"gold": list(urls)})
-    async with AsyncExitStack() as stack:
-        router = await stack.enter_async_context(running_router(values))
-        config = _config(values, router, **settings)
-        session = await stack.enter_async_context(aiohttp.ClientSession())
-        made = host(session) if host else SharedFolder(Shelf(folder / "root", store))
-        controller = Controller(config, store, host=made, session=session)
-        stopped = asyncio.Event()
-        task = asyncio.create_task(controller.run(stopped))
-        traffic = Traffic(router.url, "gold/cook", authorization())
-        try:
-            yield Stage(store, router, controller, traffic, folder, session)
-        finally:
-            stopped.set()
-            await task
-
-
-def _config(values: dict[str, Any], router: RunningRouter, **settings: Any) -> ServingConfig:
-    adapters_section = {"names": {"gold": ["cook"]}, "routers": [router.admin], **settings}
-    return validate_serving({**values, "adapters": adapters_section})
 
 
 def wrote(outcome: Outcome) -> bool:
@@ -148,7 +62,7 @@ def test_versions_are_swapped_under_requests_without_a_failed_or_a_mixed_one(
             assert here.traffic.mixed(wrote) == []
             assert len({outcome.version for outcome in here.traffic.outcomes}) == 5
             await here.until(lambda _: set(one.adapters) == set(two.adapters) == {name})
-            assert [path.name for path in (tmp_path / "root").iterdir()] == [name]
+            await here.until(lambda _: names_in(tmp_path / "root") == [name])
 
     run(work)
 

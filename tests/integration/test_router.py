@@ -8,7 +8,7 @@ from typing import Any
 import openai
 import pytest
 
-from goldsmith.serving.router.openapi import ROUTE
+from goldsmith.serving.router.api_schemas import ROUTE
 from tests.fixtures.router import (
     CHAT,
     TEXT,

@@ -13,7 +13,7 @@ import aiohttp
 from goldsmith.config.serving import validate_serving
 from goldsmith.serving.router.server import RouterServer
 from goldsmith.serving.routing.replay import replay
-from tests.bench.processes import free_ports, running
+from tests.bench.processes import Program, free_ports, running
 from tests.fixtures.fake_engine import EngineSettings, FakeEngine, Fault
 from tests.fixtures.router import CHAT, chat_body, engine, running_router, until
 from tests.fixtures.serving import authorization, serving_values, write_values
@@ -21,56 +21,50 @@ from tests.fixtures.wire import Exchange, WireServer
 
 
 def test_sigterm_finishes_what_runs_and_fails_nothing(tmp_path: Path) -> None:
-    """A client that keeps asking sees no failure until the port is closed."""
+    """Clients that stay until the load balancer has noticed see no failure."""
 
     async def ask(session: aiohttp.ClientSession, url: str, results: list[Any]) -> None:
-        while True:
-            try:
-                async with session.post(
-                    url + CHAT, json=chat_body(stream=True), headers=authorization()
-                ) as response:
-                    body = await response.read()
-                    results.append((response.status, body.endswith(b"data: [DONE]\n\n")))
-            except aiohttp.ClientConnectorError:
-                return
+        while "noticed" not in results:
+            body = chat_body(stream=True)
+            async with session.post(url + CHAT, json=body, headers=authorization()) as response:
+                data = await response.read()
+                results.append((response.status, data.endswith(b"data: [DONE]\n\n")))
 
-    async def run() -> None:
+    async def balance(session: aiohttp.ClientSession, url: str, results: list[Any]) -> None:
+        """As a load balancer: asks for readiness now and then."""
+        while True:
+            async with session.get(url + "/health/ready") as response:
+                if response.status == 503:
+                    results.append("noticed")
+                    return
+            await asyncio.sleep(0.05)
+
+    async def run(url: str, program: Program) -> None:
+        results: list[Any] = []
+        async with aiohttp.ClientSession() as session:
+            askers = [asyncio.create_task(ask(session, url, results)) for _ in range(4)]
+            balancer = asyncio.create_task(balance(session, url, results))
+            await until(lambda: len(results) > 8)
+            program.process.send_signal(signal.SIGTERM)
+            await asyncio.gather(balancer, *askers)
+        assert set(results) == {(200, True), "noticed"}
+        assert await asyncio.to_thread(program.process.wait, 10) == 0
+
+    async def main() -> None:
         ports = free_ports(2)
         async with FakeEngine(EngineSettings(tpot_ms=20)) as fake:
-            values = serving_values(
-                {"gold": [fake.url]},
-                router={"port": ports[0], "admin_port": ports[1], "drain_s": 4.0},
-            )
+            router = {"port": ports[0], "admin_port": ports[1], "drain_s": 4.0}
+            values = serving_values({"gold": [fake.url]}, router=router)
             config = write_values(values, tmp_path / "serving.yaml")
             command = [sys.executable, "-m", "goldsmith.serving.router", "--config", str(config)]
             context = running(command, port=ports[0], folder=tmp_path)
             program = await asyncio.to_thread(context.__enter__)
             try:
-                url = f"http://127.0.0.1:{ports[0]}"
-                results: list[Any] = []
-                async with aiohttp.ClientSession() as session:
-                    askers = [asyncio.create_task(ask(session, url, results)) for _ in range(4)]
-                    await until(lambda: len(results) > 8)
-                    program.process.send_signal(signal.SIGTERM)
-                    async with session.get(url + "/health/live") as response:
-                        assert response.status == 200
-                    await until(lambda: not_ready(results))
-                    async with session.get(url + "/health/ready") as response:
-                        assert response.status == 503
-                    await asyncio.gather(*askers)
-                assert set(results) == {(200, True)}
-                code = await asyncio.to_thread(program.process.wait, 10)
-                assert code == 0
+                await run(f"http://127.0.0.1:{ports[0]}", program)
             finally:
                 await asyncio.to_thread(context.__exit__, None, None, None)
 
-    count: list[int] = []
-
-    def not_ready(results: list[Any]) -> bool:
-        count.append(len(results))
-        return len(results) > count[0] + 4
-
-    asyncio.run(run())
+    asyncio.run(main())
 
 
 def test_the_decision_log_replays_bit_for_bit(tmp_path: Path) -> None:

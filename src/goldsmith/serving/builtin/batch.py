@@ -54,7 +54,7 @@ class Batch:
         self._cache.extend(positions)
         self._use(self._adapters)
         unseen = torch.arange(int(positions.max()) + 1)[None] > positions[:, None]
-        mask = torch.zeros(unseen.shape)[:, None, None]
+        mask = torch.zeros(unseen.shape).masked_fill_(unseen, -torch.inf)[:, None, None]
         logits = self._forward(
             torch.tensor(tokens)[:, None], mask=mask, positions=positions[:, None]
         )

@@ -19,7 +19,7 @@ def main() -> int:
     arguments = _parse()
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
     gc.freeze()
-    gc.set_threshold(50_000, 20, 20)  # requests make few cycles; full collections show as pauses
+    gc.set_threshold(10_000, 20, 20)  # requests make few cycles; collections show as pauses
     try:
         config = load_serving(arguments.config)
         if arguments.predictor_host:

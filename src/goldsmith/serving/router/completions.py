@@ -10,8 +10,7 @@ import logging
 import math
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import aiohttp
 
@@ -104,9 +103,11 @@ async def attend(
             watcher.cancel()
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
-    """A request with its credential checked and its body parsed."""
+class Call(NamedTuple):
+    """A request with its credential checked and its body parsed.
+
+    A tuple, as all that is made for every request: they cost a third of a frozen dataclass.
+    """
 
     core: Core
     caller: Caller

@@ -6,7 +6,6 @@ import asyncio
 import logging
 import math
 import time
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
@@ -222,9 +221,9 @@ class Leg:
             if self._is_stuck():
                 return self.stop("its replica is silent")
             self._core.probes.suspect(self.replica)
-            self.times = times = replace(times, overdue_s=waited_s + RECHECK_S)
+            self.times = times = times._replace(overdue_s=waited_s + RECHECK_S)
         if waited_s >= times.hedge_s:
-            self.times = replace(times, hedge_s=math.inf)
+            self.times = times._replace(hedge_s=math.inf)
             self._core.hedge(self)
         self._plan()
 

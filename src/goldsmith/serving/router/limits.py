@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from goldsmith.config.serving import BudgetSettings
 from goldsmith.serving.router.refusal import Refusal
@@ -33,8 +34,7 @@ class Bucket:
         return 0.0 if short <= 1e-9 else short * 60.0 / most
 
 
-@dataclass(frozen=True, slots=True)
-class Amount:
+class Amount(NamedTuple):
     """What a request may use at most, or did use."""
 
     tokens: float

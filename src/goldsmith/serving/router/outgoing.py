@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 
+import aiohttp
 import orjson
 
 from goldsmith.serving.engines import Engine
@@ -14,7 +15,7 @@ LARGE = 1 << 20
 """aiohttp wants larger bodies as a file."""
 
 
-def encode(ask: Ask, model: str, engine: Engine) -> bytes | io.BytesIO:
+def encode(ask: Ask, model: str, engine: Engine) -> aiohttp.Payload | io.BytesIO:
     """The JSON for one engine; streams always report usage, so that they can be billed."""
     body = {name: value for name, value in ask.body.items() if value is not None}
     body["model"] = model
@@ -28,7 +29,7 @@ def encode(ask: Ask, model: str, engine: Engine) -> bytes | io.BytesIO:
     if engine.name == "vllm":
         body["cache_salt"] = _salt(ask.caller.tenant)
     data = orjson.dumps(body)
-    return data if len(data) <= LARGE else io.BytesIO(data)
+    return aiohttp.BytesPayload(data) if len(data) <= LARGE else io.BytesIO(data)
 
 
 def _salt(tenant: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from goldsmith.config.serving import ServingConfig
 from goldsmith.serving.router.ask import USUAL_ANSWER, Ask
@@ -24,8 +25,7 @@ class Whole:
     slowest_token_s: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
-class Times:
+class Times(NamedTuple):
     """In seconds after it was sent."""
 
     hedge_s: float

@@ -60,7 +60,8 @@ async def answer(core: Core, ask: Ask) -> Result:
         refund(ask, bill.amount)
     result.document["usage"] = bill.usage()
     result.document["goldsmith"] = {"policy": ask.hints.policy, "steps": bill.steps}
-    return replace(result, price_usd=bill.amount.usd, usage=Usage(bill.tokens_in, bill.tokens_out))
+    usage = Usage(bill.tokens_in, bill.tokens_out)
+    return result._replace(price_usd=bill.amount.usd, usage=usage)
 
 
 class Bill:
@@ -142,7 +143,7 @@ async def plan_and_execute(core: Core, ask: Ask, settings: PolicySettings, bill:
         result = await _call(core, ask, settings.actor, number, _chat(ask, talk))
         bill.add(result, role="act", step=step)
         talk.append({"role": "assistant", "content": result.text})
-    return replace(result, document=_as_asked(ask, result.document))
+    return result._replace(document=_as_asked(ask, result.document))
 
 
 def read_steps(plan: str, most: int) -> list[str]:

@@ -29,6 +29,8 @@ log = logging.getLogger(__name__)
 NOTICE_S, NOTICE_SHARE = 5.0, 0.25
 """How long load balancers have to notice the end: the less of this and its share of drain_s."""
 HEAD_LIMIT_BYTES = 64 << 10
+LAST_CHANCE_S = 0.3
+"""How long an idle connection stays open after the port was closed."""
 
 
 class LinkedProtocol(HttpToolsProtocol):
@@ -65,6 +67,13 @@ class LinkedProtocol(HttpToolsProtocol):
         self.answered = cycle
         super()._start_asgi_task(cycle, app)
 
+    def shutdown(self) -> None:
+        """The port is closed: a request that is on its way here is still answered."""
+        if self.cycle is None or self.cycle.response_complete:
+            self.loop.call_later(LAST_CHANCE_S, super().shutdown)
+        else:
+            super().shutdown()
+
     def connection_lost(self, exc: Exception | None) -> None:
         """Whoever works for this client stops."""
         super().connection_lost(exc)
@@ -74,7 +83,22 @@ class LinkedProtocol(HttpToolsProtocol):
 
 
 class QuietServer(uvicorn.Server):
-    """A uvicorn server that leaves signals to `serve`."""
+    """A uvicorn server that leaves signals to `serve`, and waits instead of looking at a clock."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self._ended = asyncio.Event()
+
+    async def main_loop(self) -> None:
+        """Until `close`."""
+        await self.on_tick(0)  # sets the headers of all answers
+        await self._ended.wait()
+
+    async def close(self, task: asyncio.Task[None], *, timeout_s: float) -> None:
+        """Take no more connections, and finish what runs within `timeout_s`."""
+        self.config.timeout_graceful_shutdown = timeout_s  # type: ignore[assignment]  # s as float
+        self._ended.set()
+        await asyncio.gather(task, return_exceptions=True)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -98,7 +122,7 @@ class RouterServer:
         self.jobs: Jobs | None = None
         self.public: QuietServer
         self.admin: QuietServer
-        self._tasks: list[asyncio.Task[None]] = []
+        self._servers: list[tuple[QuietServer, asyncio.Task[None]]] = []
 
     async def start(self, *, public: bool = True) -> None:
         """Look at the replicas, then listen; without `public` another server runs the app."""
@@ -120,7 +144,7 @@ class RouterServer:
 
     async def _listen(self, server: QuietServer) -> None:
         task = asyncio.create_task(server.serve(), name="server")
-        self._tasks.append(task)
+        self._servers.append((server, task))
         while not server.started:
             if task.done():
                 task.result()
@@ -140,12 +164,8 @@ class RouterServer:
         self.core.draining = True
         if self.jobs:
             await self.jobs.stop()
-        self.public.config.timeout_graceful_shutdown = timeout_s  # type: ignore[assignment]
-        self.public.should_exit = True
-        await asyncio.gather(self._tasks[-1], return_exceptions=True)
-        self.admin.config.timeout_graceful_shutdown = 1
-        self.admin.should_exit = True
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for server, task in reversed(self._servers):  # the admin port is the last to close
+            await server.close(task, timeout_s=timeout_s)
         await self.core.stop(timeout_s=timeout_s)
 
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from goldsmith.serving.router.ask import Ask
 from goldsmith.serving.router.leg import Leg
@@ -15,16 +14,14 @@ if TYPE_CHECKING:
     from goldsmith.serving.router.core import Core
 
 
-@dataclass(frozen=True, slots=True)
-class Usage:
+class Usage(NamedTuple):
     """Tokens that the engine counted."""
 
     tokens_in: int
     tokens_out: int
 
 
-@dataclass(frozen=True, slots=True)
-class Finished:
+class Finished(NamedTuple):
     """How a request went, without its texts."""
 
     request_id: str
@@ -81,8 +78,7 @@ def settle(core: Core, ask: Ask, leg: Leg, usage: Usage, *, ok: bool, status: in
     return price_usd
 
 
-@dataclass(frozen=True, slots=True)
-class Result:
+class Result(NamedTuple):
     """A whole answer and what it cost."""
 
     leg: Leg

@@ -200,13 +200,15 @@ class Collector:
             del self._seen[next(iter(self._seen))]
 
     async def _seal(self) -> None:
-        closing, failed = False, False
-        while not closing:
-            with contextlib.suppress(TimeoutError):
-                wait_s = SEAL_AGAIN_S if failed else SEAL_EVERY_S
-                await asyncio.wait_for(self._closing.wait(), wait_s)
+        """First what an earlier process left, then whatever is old enough, at last everything."""
+        while True:
             closing = self._closing.is_set()
-            failed = not await self._seal_all(force=closing)
+            good = await self._seal_all(force=closing)
+            if closing:
+                return
+            with contextlib.suppress(TimeoutError):
+                wait_s = SEAL_EVERY_S if good else SEAL_AGAIN_S
+                await asyncio.wait_for(self._closing.wait(), wait_s)
 
     async def _seal_all(self, *, force: bool) -> bool:
         """Seal what is old enough, or everything; False if the store refused."""

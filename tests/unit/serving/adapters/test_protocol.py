@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from goldsmith.serving.adapters.actions import Flip, Load, Recycle, Settled, SetWeight, Unload, Wait
 from goldsmith.serving.adapters.observed import Observed, Replica, Router, Rules
 from goldsmith.serving.adapters.protocol import next_action
-from tests.fixtures.adapter_world import BASE, World
+from tests.fixtures.adapter_cluster import BASE
+from tests.fixtures.adapter_world import World
 
 CALM = ("arrive", "arrive", "arrive", "finish", "finish", "promote", "rollback")
 BAD = (*CALM, "crash", "toggle", "restart_router", "restart_controller", "fail_next", "forgive")

@@ -15,7 +15,7 @@ from goldsmith.serving.routing.events import (
     Sent,
     Weight,
 )
-from tests.fixtures.routing import answer, arrived, endpoints, new_brain, routing_config
+from tests.fixtures.routing import arrived, endpoints, new_brain, routing_config
 
 A, B = endpoints("gold")
 
@@ -95,8 +95,8 @@ def test_a_hanging_replica_is_avoided_though_the_other_has_more_to_do() -> None:
     send(brain, 0, A)
     for number in range(1, 4):
         send(brain, number, B)
-        brain.observe(FirstByte(0.05 * number, f"r{number}", B))
-    assert chosen(brain, at=0.2) == A
+        brain.observe(FirstByte(0.05, f"r{number}", B))
+    assert chosen(brain, at=0.06) == A
     assert chosen(brain, at=5.0) == B
 
 

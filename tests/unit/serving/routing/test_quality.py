@@ -69,20 +69,27 @@ def test_one_tiers_verdicts_teach_about_another_that_is_never_asked() -> None:
 
 def test_a_silent_drop_of_quality_is_seen_within_150_verdicts() -> None:
     draw, learner = random.Random(0), Learner(0.9)
-    for _ in range(1500):
-        learner.learn(EASY, float(draw.random() < 0.9))
-    assert learner.bounds(EASY)[0] > 0.8
+
+    def text() -> tuple[int, ...]:
+        return text_features(" ".join(f"word{draw.randrange(2000)}" for _ in range(12)))
+
+    for _ in range(3000):
+        learner.learn(text(), float(draw.random() < 0.9))
+    assert learner.bounds(text())[0] > 0.8
     for _ in range(150):
-        learner.learn(EASY, float(draw.random() < 0.4))
-    assert learner.bounds(EASY)[0] < 0.7
+        learner.learn(text(), float(draw.random() < 0.4))
+    assert learner.bounds(text())[0] < 0.7
 
 
-def test_long_learning_keeps_the_numbers_small() -> None:
-    weights = Weights(4.0)
-    places = buckets(EASY, 100)
-    for _ in range(30_000):
-        weights.learn(places, 0.5 - weights.read(places).value)
-    assert weights.read(places).value == pytest.approx(0.5, abs=0.05)
+def test_long_learning_is_forgotten_in_time_and_keeps_its_numbers_small() -> None:
+    weights, places = Weights(4.0), buckets(EASY, 100)
+    for target in (0.9, 0.2):
+        for _ in range(30_000):
+            weights.learn(places, target - weights.read(places).value)
+        reading = weights.read(places)
+        assert reading.value == pytest.approx(target, abs=0.02)
+        # 10,000 verdicts are remembered at most, whatever the number that came
+        assert reading.unknown == pytest.approx(1.0 / (4.0 + 10_000 / len(places)), rel=0.2)
 
 
 def test_features_are_the_same_wherever_the_words_stand() -> None:
