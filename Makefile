@@ -56,13 +56,13 @@ bench: setup ## data validator and training; results in tests/bench/results
 	for name in validator training; do $(PYTHON) tests/bench/bench_$$name.py || exit 1; done
 
 bench-router: setup ## what the router costs a request and a chunk, beside other proxies
-	$(PYTHON) tests/bench/bench_router.py
+	$(PYTHON) -m tests.bench.bench_router
 
 bench-routing: setup ## the routing rule against others on replayed traces, 20 seeds
-	$(PYTHON) tests/bench/bench_routing.py
+	$(PYTHON) -m tests.bench.bench_routing
 
 soak: setup ## serving in full counts: adapter swaps, traces, availability, fuzzing
-	for name in adapters traces availability fuzz; do $(PYTHON) tests/bench/bench_$$name.py || exit 1; done
+	for name in adapters traces availability fuzz; do $(PYTHON) -m tests.bench.bench_$$name || exit 1; done
 
 seeds: setup ## five laptop seeds in full; writes tests/bench/results/seeds.json
 	$(PYTHON) tests/bench/bench_seeds.py

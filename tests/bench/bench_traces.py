@@ -258,6 +258,11 @@ def _steps(rng: random.Random) -> str:
 
 
 def _rate(texts: list[str], seconds: float) -> float:
+    """The best of five rounds: what else runs on the machine only ever slows it down."""
+    return max(_round(texts, seconds / 5) for _ in range(5))
+
+
+def _round(texts: list[str], seconds: float) -> float:
     scrubber, done = Scrubber(b"s" * 32), 0
     started = time.process_time()
     while time.process_time() - started < seconds:

@@ -75,8 +75,8 @@ def test_hints_reach_the_router_and_an_adapter_can_be_chosen(tmp_path):
             await page.evaluate("document.getElementById('send').click()")
             await page.until(f"{text('answer')}.includes('{ADAPTER}:2')")
             assert await page.evaluate(text("version")) == ADAPTER
-            (seen,) = [each for engine in golds for each in engine.generated()]
-            assert seen.body["max_tokens"] == 3
+            seen = [each for engine in golds for each in engine.generated()]  # two if hedged
+            assert {each.body["max_tokens"] for each in seen} == {3}
             await page.until("!document.getElementById('send').disabled")
             await page.fill("quality", "0.99")
             await page.fill("model", "auto")

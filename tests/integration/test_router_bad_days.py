@@ -17,10 +17,10 @@ from tests.fixtures.serving import authorization, serving_values
 @pytest.mark.parametrize(
     ("day", "broken_off"),
     [
-        pytest.param("dead", 2, id="dead"),  # streams that had begun
+        pytest.param("dead", 4, id="dead"),  # streams that had begun
         pytest.param("slow", 0, id="slow"),
         pytest.param("500", 0, id="answers 500"),
-        pytest.param("resetting", 6, id="resetting"),  # streams, until the breaker opens
+        pytest.param("resetting", 10, id="resetting"),  # streams, until the breaker opens
         pytest.param("half-open", 0, id="half-open"),
     ],
 )

@@ -123,12 +123,10 @@ def _load(seen: Observed, replica: Replica, name: str) -> Action:
 
 
 def _drop(seen: Observed, replica: Replica) -> Action | None:
-    """Unload a name that no router asks for, and that no request uses."""
+    """Unload a name that no request uses; `_announce` has withdrawn it before."""
     for name in seen.surplus(replica):
-        asked = name in seen.announced(replica.endpoint)
         everywhere = name not in seen.kept  # a retry may bring a request to any replica
-        used = seen.busy(name) if everywhere else seen.running(replica.endpoint, name)
-        if not asked and not used:
+        if not (seen.busy(name) if everywhere else seen.running(replica.endpoint, name)):
             return Unload(replica.endpoint, name)
     return None
 
