@@ -113,6 +113,7 @@ def _adapter(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Path, Path
     return base, tmp_path / "adapter"
 
 
+@pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing`:FutureWarning")  # peft's use of it
 def test_vllm_serves_the_tier_and_swaps_its_adapter(
     adapter: tuple[Path, Path], tmp_path: Path
 ) -> None:
