@@ -221,7 +221,7 @@ def shell(command: list[str], *, code: int = 0, **environment: str) -> str:
         stderr=subprocess.STDOUT,
         text=True,
         check=False,
-        timeout=900,
+        timeout=1800,
     )
     assert done.returncode == code, f"{command} ended with {done.returncode}:\n{done.stdout}"
     return done.stdout
