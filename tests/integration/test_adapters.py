@@ -54,13 +54,13 @@ def test_versions_are_swapped_under_requests_without_a_failed_or_a_mixed_one(
             stage(store, tmp_path, [one.url, two.url]) as here,
         ):
             await here.routed(here.promote(0))
-            async with here.traffic.running(clients=6):
-                for number in range(1, 5):
+            async with here.traffic.running(clients=4):
+                for number in range(1, 4):
                     name = here.promote(number)
                     await here.answered(name)
             assert here.traffic.failed() == []
             assert here.traffic.mixed(wrote) == []
-            assert len({outcome.version for outcome in here.traffic.outcomes}) == 5
+            assert len({outcome.version for outcome in here.traffic.outcomes}) == 4
             await here.until(lambda _: set(one.adapters) == set(two.adapters) == {name})
             await here.until(lambda _: names_in(tmp_path / "root") == [name])
 
@@ -225,7 +225,7 @@ def test_the_verb_waits_until_the_router_gives_requests_the_version(
 def test_the_built_in_engine_answers_with_one_version_at_a_time(
     store: ObjectStore, tmp_path: Path
 ) -> None:
-    made = write_versions(GOLD, tmp_path / "versions", count=4)
+    made = write_versions(GOLD, tmp_path / "versions", count=3)
     root = tmp_path / "root"
     options = StartOptions(names=("gold",), slots=4, adapters_root=root, max_loras=4)
 

@@ -53,7 +53,7 @@ class Router:
     pinned: Mapping[str, int] = field(default_factory=dict)
     """Model name to requests that were resolved to it and have not ended, sent or not."""
     healthy: frozenset[str] = frozenset()
-    """Endpoints that it finds well: when that changes it is time to look."""
+    """Endpoints that it finds well, and sends requests to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,10 +98,15 @@ class Observed:
         """The routers that know an endpoint."""
         return (router for router in self.routers if endpoint in router.weights)
 
-    def in_service(self, replica: Replica) -> bool:
-        """Whether routers know a replica, and all that do give it its share of requests."""
+    def weighted(self, replica: Replica) -> bool:
+        """Whether routers know a replica, and all that do would give it its share of requests."""
         weights = [router.weights[replica.endpoint] for router in self.knowing(replica.endpoint)]
-        return replica.healthy and min(weights, default=0.0) >= 1
+        return min(weights, default=0.0) >= 1
+
+    def in_service(self, replica: Replica) -> bool:
+        """Whether a replica gets its share of requests, and routers have seen that it is well."""
+        seen_well = (replica.endpoint in r.healthy for r in self.knowing(replica.endpoint))
+        return replica.healthy and self.weighted(replica) and all(seen_well)
 
     def gets_requests(self, replica: Replica) -> bool:
         """Whether some router may still send a request to a replica."""

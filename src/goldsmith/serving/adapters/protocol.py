@@ -88,7 +88,7 @@ def _bring_back(seen: Observed) -> Action | None:
     """A replica that has what it needs gets requests again."""
     for replica in _healthy(seen):
         known = any(seen.knowing(replica.endpoint))
-        if known and not seen.in_service(replica) and not _needs_work(seen, replica):
+        if known and not seen.weighted(replica) and not _needs_work(seen, replica):
             return SetWeight(replica.endpoint, 1.0)
     return None
 
@@ -104,7 +104,7 @@ def _load_where_quiet(seen: Observed) -> Action | None:
 def _serve_those_out(seen: Observed) -> Action | None:
     """A replica that is out of service gets what it needs, or comes back if no other is left."""
     for replica in _healthy(seen):
-        if seen.in_service(replica) or not _needs_work(seen, replica):
+        if seen.weighted(replica) or not _needs_work(seen, replica):
             continue
         if len(seen.replicas) > 1 and not _peers(seen, replica):
             return SetWeight(replica.endpoint, 1.0)

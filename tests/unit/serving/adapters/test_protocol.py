@@ -8,13 +8,21 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from goldsmith.serving.adapters.actions import Flip, Load, Recycle, Settled, SetWeight, Unload, Wait
-from goldsmith.serving.adapters.observed import Observed, Replica, Router, Rules, Wanted
+from goldsmith.serving.adapters.actions import (
+    Flip,
+    Load,
+    Recycle,
+    Settled,
+    SetWeight,
+    Unload,
+    Wait,
+)
+from goldsmith.serving.adapters.observed import Observed, Replica, Router, Rules
 from goldsmith.serving.adapters.protocol import next_action
 from tests.fixtures.adapter_cluster import BASE
 from tests.fixtures.adapter_world import World
 
-CALM = ("arrive", "arrive", "arrive", "finish", "finish", "promote", "rollback")
+CALM = ("probe", "probe", "arrive", "arrive", "arrive", "finish", "finish", "promote", "rollback")
 BAD = (*CALM, "crash", "toggle", "restart_router", "restart_controller", "fail_next", "forgive")
 WORLDS = st.builds(
     World,
@@ -237,36 +245,3 @@ def test_requests_for_the_base_model_do_not_hold_a_load_up() -> None:
     here.promote()
     here.settle()
     here.check_settled()
-
-
-OLD, NEW = "cook--000000000001", "cook--000000000002"
-
-
-def test_a_request_that_a_router_no_longer_announces_a_version_for_still_keeps_it() -> None:
-    replica = Replica("a", loaded=frozenset({OLD, NEW}), verified=frozenset({NEW}))
-    router = Router(
-        "r",
-        weights={"a": 1.0},
-        announced={"a": frozenset({NEW})},
-        aliases={"cook": (NEW, 2)},
-        in_flight={("b", OLD): 1},
-    )
-    seen = Observed("gold", (Wanted("cook", NEW, 2),), frozenset({NEW}), (replica,), (router,))
-    assert next_action(seen) == Wait(f"1 requests still use {OLD}")
-    assert next_action(replace(seen, routers=(replace(router, in_flight={}),))) == Unload("a", OLD)
-
-
-def test_an_alias_does_not_flip_to_a_replica_that_is_out_of_service() -> None:
-    names = frozenset({NEW})
-    ready = Replica("a", loaded=names, verified=names, fetched=names)
-    router = Router("r", weights={"a": 0.0, "b": 1.0}, announced={"a": names})
-    seen = Observed(
-        "gold",
-        (Wanted("cook", NEW, 2),),
-        replicas=(ready, Replica("b")),
-        routers=(router,),
-        rules=Rules(spare=1),
-    )
-    assert next_action(seen) == SetWeight("a", 1.0)
-    back = replace(router, weights={"a": 1.0, "b": 1.0})
-    assert next_action(replace(seen, routers=(back,))) == Flip("cook", NEW, 2)
