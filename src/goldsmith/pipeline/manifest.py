@@ -98,9 +98,9 @@ def earlier_seconds(store: ObjectStore, run: Run) -> dict[str, float]:
 
 
 def _peaks(before: Mapping[str, Any], now: Mapping[str, float]) -> dict[str, float]:
-    """Peak memory by step over all attempts."""
-    old = {name: step["peak_memory_mb"] for name, step in before.get("steps", {}).items()}
-    return {name: max(old.get(name, 0.0), now.get(name, 0.0)) for name in {*old, *now}}
+    """Peak memory by step; one that had finished before keeps what it took to do its work."""
+    done = {name: step["peak_memory_mb"] for name, step in before.get("steps", {}).items()}
+    return {**now, **done}
 
 
 def _output(steps: Mapping[str, Any], step: str, key: str) -> str:

@@ -159,7 +159,7 @@ def _readiness(store: ObjectStore) -> None:
 
 def _scores(store: ObjectStore, config: EvaluateConfig, *, gain: float) -> str:
     noise = random.Random(2)
-    live = {"hard": 0.02, "medium": 0.45, "easy": 0.8}
+    live = {"hard": 0.02, "medium": 0.65, "easy": 0.8}
 
     def plays(share: float) -> dict[str, Any]:
         wins = [int(noise.random() < share) for _ in range(config.samples)]
