@@ -105,7 +105,7 @@ livenessProbe:
 {{- define "goldsmith.serving.placement" -}}
 {{- $pool := get .root.Values.cluster.pools .deployed.pool -}}
 {{- $capacity := dig "capacity" (list "on-demand") .deployed | uniq -}}
-{{- if or $pool.accelerators $pool.node_selector }}
+{{- if or $pool.node_selector (and $pool.accelerators $capacity) }}
 affinity:
   nodeAffinity:
     requiredDuringSchedulingIgnoredDuringExecution:
