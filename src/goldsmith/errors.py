@@ -8,6 +8,8 @@
     ├── TrainingError (RuntimeError)     a training job failed
     ├── ArtefactError (ValueError)       a model that may not enter: pickle, code, wrong form
     ├── RunError (RuntimeError)          a run that cannot start, go on or be found
+    ├── EngineError (ConnectionError)    an engine is down, slow, refuses or answers rubbish
+    ├── ServingError (RuntimeError)      a part of `goldsmith serve` does not start, or ends again
     ├── ClusterError (RuntimeError)      Kubernetes or Kubeflow Pipelines refuses, or is not there
     └── StoreError (OSError)             the store cannot be reached, read or written
         ├── NotFoundError                no such object
@@ -53,6 +55,18 @@ class ArtefactError(GoldsmithError, ValueError):
 
 class RunError(GoldsmithError, RuntimeError):
     """A run that cannot start, go on or be found."""
+
+
+class EngineError(GoldsmithError, ConnectionError):
+    """An engine is down, slow, refuses or answers rubbish; `status` is HTTP's, 0 if none."""
+
+    def __init__(self, what: str, *, why: str = "", fix: str = "", status: int = 0) -> None:
+        self.status = status
+        super().__init__(what, why=why, fix=fix)
+
+
+class ServingError(GoldsmithError, RuntimeError):
+    """A part of `goldsmith serve` does not start, or ends again and again."""
 
 
 class ClusterError(GoldsmithError, RuntimeError):

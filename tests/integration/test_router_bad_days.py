@@ -28,7 +28,7 @@ def test_requests_are_served_while_one_of_three_engines_is(day, broken_off):
     run = bench_availability.run(seconds=0.8, per_s=150, seed=0, days=[day])
     (episode,) = asyncio.run(run)["episodes"]
     assert episode["failed"] <= broken_off, episode
-    assert episode["failover_s"] <= 2.0, episode  # 1 s on a machine of its own: the full bench
+    assert episode["failover_s"] <= 1.0, episode
     assert episode["resent_after_first_byte"] == 0, episode
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast, get_args
@@ -23,12 +24,14 @@ from goldsmith.cli.options import (
 from goldsmith.config.load import nearest, parse_mapping, read_config
 from goldsmith.config.run import Tier
 from goldsmith.config.serving import EngineName
-from goldsmith.errors import ConfigError
+from goldsmith.errors import ConfigError, GoldsmithError
 from goldsmith.registry.bases import ensure_bases
 from goldsmith.store.object_store import ObjectStore
 
 if TYPE_CHECKING:
     from goldsmith.serving.local.stack import Stack
+
+log = logging.getLogger(__name__)
 
 DEFAULT_STATE = "~/.goldsmith-serve"
 ENGINES: tuple[EngineName, ...] = get_args(EngineName)
@@ -91,18 +94,30 @@ def serve(
 
 def _serve_until_moved(plan: Stack, store: ObjectStore, state: Path, *, as_json: bool) -> None:
     """Serve one set of versions until an alias moves."""
-    from goldsmith.serving.local.stack import fetch_models, live_versions, write_config
+    from goldsmith.serving.local.stack import check_place, fetch_models, write_config
     from goldsmith.serving.local.supervisor import Supervisor
 
+    check_place(plan.config, state)
     fetch_models(store, plan.versions, state=state)
     write_config(plan.config, state)
     supervisor = Supervisor(plan, state)
     try:
         supervisor.start(lambda name, after_s: None if as_json else say(f"{name} {after_s:.1f} s"))
         _say_ready(plan, as_json=as_json)
-        supervisor.watch(lambda: live_versions(store, tuple(plan.versions)) != plan.versions)
+        supervisor.watch(lambda: _moved(store, plan))
     finally:
         supervisor.stop()
+
+
+def _moved(store: ObjectStore, plan: Stack) -> bool:
+    """Whether another version is live; a store that cannot be read ends nothing that serves."""
+    from goldsmith.serving.local.stack import live_versions
+
+    try:
+        return live_versions(store, tuple(plan.versions)) != plan.versions
+    except GoldsmithError as error:
+        log.warning("Serving goes on with what it has: %s", error)
+        return False
 
 
 def _tiers(text: str) -> tuple[Tier, ...]:

@@ -146,7 +146,7 @@ def _model(store: ObjectStore, directory: Path, stage: str, *, updates: int) -> 
 
 
 def _readiness(store: ObjectStore) -> None:
-    chance = {"easy": 0.97, "medium": 0.5, "hard": 0.12}
+    chance = {"easy": 0.97, "medium": 0.5, "hard": 0.06}
     noise = random.Random(1)
     wins = {
         f"{level}-{number}": [noise.random() < p * noise.random() ** 0.3 for _ in range(16)]

@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 
 import aiohttp
 
-from goldsmith.errors import GoldsmithError
+from goldsmith.errors import EngineError
 from goldsmith.serving.engines import answers
 from goldsmith.serving.engines.answers import Answer, LoadFigures, Piece, TokenLogprob
 
@@ -32,14 +32,6 @@ __all__ = [
 
 _DOWN = (aiohttp.ClientError, OSError)
 """What a server that is gone, slow or broken raises; TimeoutError is an OSError."""
-
-
-class EngineError(GoldsmithError, ConnectionError):
-    """An engine is down, slow, refuses or answers rubbish; `status` is HTTP's, 0 if none."""
-
-    def __init__(self, what: str, *, why: str = "", fix: str = "", status: int = 0) -> None:
-        self.status = status
-        super().__init__(what, why=why, fix=fix)
 
 
 @dataclass(frozen=True, slots=True)

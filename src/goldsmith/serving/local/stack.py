@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import socket
 import sys
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,6 +12,7 @@ from urllib.parse import urlsplit
 
 import yaml
 
+from goldsmith.cluster.model_files import place
 from goldsmith.config.load import merge, set_flag
 from goldsmith.config.run import Tier
 from goldsmith.config.serving import EngineName, ServingConfig, validate_serving
@@ -20,8 +20,6 @@ from goldsmith.errors import ConfigError, NotFoundError
 from goldsmith.registry import models
 from goldsmith.serving.engines import ENGINES, StartOptions
 from goldsmith.store.object_store import ObjectStore
-
-log = logging.getLogger(__name__)
 
 TIERS: tuple[Tier, ...] = ("gold", "silver", "bronze")
 HOST = "127.0.0.1"
@@ -100,6 +98,7 @@ def stack(
     for flag in flags:
         set_flag(values, flag)
     config = validate_serving(values)
+    _refuse_strangers(config)
     parts = [
         _engine(tier, version, config, port=engines[tier], state=state)
         for tier, version in versions.items()
@@ -108,19 +107,25 @@ def stack(
     return Stack(config, tuple(parts), dict(versions))
 
 
+def _refuse_strangers(config: ServingConfig) -> None:
+    """ConfigError if everybody on the network could ask."""
+    host = config.router.host
+    if config.credentials.open and host not in (HOST, "localhost", "::1"):
+        raise ConfigError(
+            f"router.host = {host} lets others ask without a credential",
+            fix="give credentials.keys and credentials.open=false",
+        )
+
+
 def model_directory(state: Path, tier: Tier, version: str) -> Path:
     """Where a version's files lie, for its engine."""
     return state / "models" / tier / version
 
 
 def fetch_models(store: ObjectStore, versions: Mapping[Tier, str], *, state: Path) -> None:
-    """Download what is not here yet, each file verified."""
+    """Download what is not here yet; what is here is checked. A version is there whole or not."""
     for tier, version in versions.items():
-        directory = model_directory(state, tier, version)
-        if not (directory / "config.json").exists():
-            log.info("Fetching %s %s", tier, version)
-            directory.mkdir(parents=True, exist_ok=True)
-            models.fetch(store, models.prefix(tier, version), directory)
+        place(store, tier, version, model_directory(state, tier, version).parent)
 
 
 def write_config(config: ServingConfig, state: Path) -> Path:
@@ -131,6 +136,24 @@ def write_config(config: ServingConfig, state: Path) -> Path:
     path.write_text(yaml.safe_dump(values, sort_keys=False), encoding="utf-8")
     path.chmod(0o600)
     return path
+
+
+def check_place(config: ServingConfig, state: Path) -> None:
+    """ConfigError if the state folder cannot be written, or the router's port is taken."""
+    try:
+        (state / "logs").mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        why = error.strerror or str(error)
+        raise ConfigError(
+            f"state folder {state} cannot be made", why=why, fix="give another --state"
+        ) from None
+    with socket.socket() as one:
+        one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            one.bind((config.router.host, config.router.port))
+        except OSError as error:
+            what = f"the router cannot listen at {config.router.host}:{config.router.port}"
+            raise ConfigError(what, why=error.strerror or "", fix="give another --port") from None
 
 
 def free_ports(count: int) -> list[int]:

@@ -19,7 +19,7 @@ from pathlib import Path
 from urllib.error import URLError
 from urllib.request import urlopen
 
-from goldsmith.errors import GoldsmithError
+from goldsmith.errors import ServingError
 from goldsmith.serving.local.stack import Part, Stack
 
 log = logging.getLogger(__name__)
@@ -30,10 +30,6 @@ RESTARTS = 3
 DRAIN_S = 40.0
 """After SIGTERM; then SIGKILL."""
 _POLL_S = 0.1
-
-
-class ServingError(GoldsmithError, RuntimeError):
-    """A part of the stack does not start, or ends again and again."""
 
 
 class Supervisor:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import socket
 from pathlib import Path
 
 import pytest
 
 from goldsmith.config.serving import load_serving
-from goldsmith.errors import ConfigError, NotFoundError
+from goldsmith.errors import ConfigError, IntegrityError, NotFoundError
 from goldsmith.registry.bases import ensure_bases
 from goldsmith.serving.local.stack import (
     Stack,
+    check_place,
     fetch_models,
     free_ports,
     live_versions,
@@ -60,6 +62,36 @@ def test_a_file_goes_over_the_defaults_and_flags_over_the_file(
 def test_a_misspelt_setting_is_named(store: ObjectStore, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"router\.retrys.*did you mean router\.retries"):
         make(store, tmp_path, "router.retrys=1")
+
+
+def test_others_on_the_network_need_a_credential(store: ObjectStore, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"0\.0\.0\.0.*credentials\.keys"):
+        make(store, tmp_path, "router.host=0.0.0.0")
+
+
+def test_a_port_that_is_taken_is_named(store: ObjectStore, tmp_path: Path) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        with pytest.raises(ConfigError, match=rf"127\.0\.0\.1:{port}.*--port"):
+            check_place(make(store, tmp_path, f"router.port={port}").config, tmp_path)
+
+
+def test_a_state_folder_that_cannot_be_made_is_named(store: ObjectStore, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(ConfigError, match=r"state folder .*file"):
+        check_place(make(store, tmp_path).config, tmp_path / "file")
+
+
+def test_a_half_fetched_model_is_not_taken_for_a_whole_one(
+    store: ObjectStore, tmp_path: Path
+) -> None:
+    versions = live_versions(store, ("gold",))
+    fetch_models(store, versions, state=tmp_path)
+    (model_directory(tmp_path, "gold", "base") / "model.safetensors").unlink()
+    with pytest.raises(IntegrityError, match=r"model\.safetensors.*delete"):
+        fetch_models(store, versions, state=tmp_path)
 
 
 def test_the_file_that_is_written_is_the_configuration(store: ObjectStore, tmp_path: Path) -> None:
