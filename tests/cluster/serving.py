@@ -54,10 +54,9 @@ CHANGES: dict[str, Any] = {
 }
 
 
-def serving_values(**changes: Any) -> dict[str, Any]:
+def serving_values() -> dict[str, Any]:
     """What a release gets on top of its own values, so that it serves."""
-    own = values(CHART / "values-laptop-cluster-serving.yaml")
-    return deep(deep(own, CHANGES), {"serving": changes})
+    return deep(values(CHART / "values-laptop-cluster-serving.yaml"), CHANGES)
 
 
 @dataclass
@@ -125,7 +124,7 @@ class Serving:
 
     def upgrade(self, **changes: Any) -> None:
         """`helm upgrade` with other values of `serving`."""
-        self.release.upgrade(deep(self.changes, {"serving": changes}))
+        self.release.upgrade(deep(self.changes, {"serving": changes} if changes else {}))
 
     @contextmanager
     def signing(self) -> Iterator[None]:
