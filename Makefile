@@ -19,9 +19,7 @@ REGISTRY ?= localhost
 BASE ?= python:3.11-slim
 IMAGES = --registry "$(REGISTRY)" --base "$(BASE)" --tag "$(TAG)"
 
-SERVING_TESTS = tests/cluster/test_serving.py tests/cluster/test_runbooks.py
-
-.PHONY: help setup run test check bench bench-router bench-routing soak render bases images lock-images test-cluster test-cluster-full test-cluster-serving test-vllm seeds clean
+.PHONY: help setup run test check bench bench-router bench-routing soak render bases images lock-images test-cluster test-cluster-full test-vllm seeds clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -78,11 +76,8 @@ images: setup ## build the images that are not there yet (IMAGE_BUILD=, REGISTRY
 lock-images: setup ## write images.lock.yaml: the digests of the images that REGISTRY holds
 	$(PYTHON) -m images.lock $(IMAGES)
 
-test-cluster: setup ## the chart and whole runs on the cluster of KUBECONFIG (tests/cluster/conftest.py); needs make images
-	$(PYTHON) -m pytest -q --durations=0 tests/cluster $(addprefix --ignore=,$(SERVING_TESTS))
-
-test-cluster-serving: setup ## serving on that cluster, with KServe; not part of CI yet: these tests have not run
-	$(PYTHON) -m pytest -q --durations=0 $(SERVING_TESTS)
+test-cluster: setup ## the chart, whole runs and serving on the cluster of KUBECONFIG (tests/cluster/conftest.py); needs make images
+	$(PYTHON) -m pytest -q --durations=0 tests/cluster
 
 test-cluster-full: setup ## the laptop profile on that cluster; writes tests/bench/results/cluster.json
 	GOLDSMITH_TEST_FULL=1 $(PYTHON) -m pytest -q tests/cluster/test_full.py
