@@ -22,6 +22,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from goldsmith.config.serving import validate_serving
+from goldsmith.serving.router.server import collect_rarely
 from goldsmith.serving.routing.brain import Brain
 from goldsmith.serving.routing.events import Arrived, Ended, FirstByte, Sent
 from tests.bench.load import quantile
@@ -156,6 +157,7 @@ def run(
         proxies, skipped = start_all(Path(folder), installed, stack)
         rows = measure_all(proxies, scale=scale, rounds=rounds, chunks=chunks)
         memory = {proxy.name: round(proxy.program.rss_mb(), 1) for proxy in proxies}
+    collect_rarely()  # as the router does
     decided = decision_us(max(1000, int(DECISIONS * scale)))
     p99_us = quantile(decided, 0.99)
     return {

@@ -21,6 +21,7 @@ from typing import Any
 
 import numpy as np
 
+from goldsmith.serving.router.server import collect_rarely
 from goldsmith.serving.routing.events import Arrived, Ended, FirstByte, Judged, Sent
 from goldsmith.serving.routing.features import text_features
 from goldsmith.serving.routing.replay import replay
@@ -262,6 +263,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     chosen = parser.parse_args(arguments)
     card = Scorecard(scale=chosen.scale, out=chosen.out)
     same = replayed(generate(0, count=card.count // 2, rate_per_s=RATE_PER_S, cv=2.0))
+    collect_rarely()  # as the router does
     timing = {name: paths_us(tiers, count=card.count) for name, tiers in PATHS.items()}
     for name in ("azure", "burstgpt"):
         if path := getattr(chosen, name):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import gc
 import logging
 import sys
 from pathlib import Path
@@ -11,15 +10,14 @@ from pathlib import Path
 from goldsmith.config.serving import load_serving
 from goldsmith.errors import GoldsmithError
 from goldsmith.serving.router.kserve import as_transformer, serve_on_kserve
-from goldsmith.serving.router.server import serve
+from goldsmith.serving.router.server import collect_rarely, serve
 
 
 def main() -> int:
     """Serve until a signal comes; 2 if the configuration makes no sense."""
     arguments = _parse()
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
-    gc.freeze()
-    gc.set_threshold(10_000, 20, 20)  # requests make few cycles; collections show as pauses
+    collect_rarely()
     try:
         config = load_serving(arguments.config)
         if arguments.predictor_host:
