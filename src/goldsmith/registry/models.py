@@ -16,7 +16,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from goldsmith.errors import ConflictError, IntegrityError, NotFoundError, StoreError
+from goldsmith.errors import ArtefactError, ConflictError, IntegrityError, NotFoundError, StoreError
 from goldsmith.registry import aliases, signing
 from goldsmith.registry.aliases import Alias, lost_to, read_alias
 from goldsmith.registry.aliases import live as live
@@ -139,9 +139,15 @@ def promote(
     """Make a version live by compare-and-swap; the alias afterwards.
 
     `judged_against` is the live version that it beat: if another is live by now, or becomes live
-    meanwhile, ConflictError says who was first. Promoting what is live changes nothing.
+    meanwhile, ConflictError says who was first. Promoting what is live changes nothing. An adapter
+    is refused (ArtefactError): it has an alias of its own.
     """
-    show(store, tier, version)
+    if show(store, tier, version).get("artefact", {}).get("form") == "adapter":
+        raise ArtefactError(
+            f"{tier}/{version} cannot be what tier {tier} serves",
+            why="it is an adapter, not a whole model",
+            fix=f"goldsmith adapters swap {tier}/NAME FOLDER",
+        )
     try:
         current, tag = read_alias(store, tier)
     except NotFoundError:

@@ -96,6 +96,14 @@ def test_the_loser_of_a_race_is_told_who_was_first(
         adapters.rollback(store, "gold", "cook", cause="bob", expected=one)
 
 
+def test_an_adapter_does_not_become_what_its_tier_serves(
+    store: ObjectStore, new_version: Callable[[int], str]
+) -> None:
+    with pytest.raises(ArtefactError, match="adapter, not a whole model"):
+        models.promote(store, "gold", new_version(1), cause="a slip")
+    assert list(store.list("aliases/")) == []
+
+
 def test_a_whole_model_is_no_adapter(store: ObjectStore, tmp_path: Path) -> None:
     folder = write_model(tmp_path / "model")
     with pytest.raises(ArtefactError, match="whole model"):

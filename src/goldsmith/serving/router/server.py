@@ -22,6 +22,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 from goldsmith.config.serving import ServingConfig
 from goldsmith.serving.router.app import AdminApp, PublicApp
 from goldsmith.serving.router.core import Core
+from goldsmith.serving.router.corked import Corked
 from goldsmith.serving.router.jobs import Jobs
 from goldsmith.serving.router.wire import LINK, Link
 
@@ -43,6 +44,10 @@ class LinkedProtocol(HttpToolsProtocol):
         self.answered: RequestResponseCycle | None = None
         self.head_bytes = 0
         self.in_head = False
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Answers are written in one piece."""
+        super().connection_made(Corked(transport, self.loop))  # type: ignore[arg-type]
 
     def data_received(self, data: bytes) -> None:
         """Headers are bounded."""

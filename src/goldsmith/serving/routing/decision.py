@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Assessment:
     """One tier, seen for one request."""
 
@@ -29,7 +29,7 @@ class Assessment:
     """Price with the duals: what is minimised."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Decision:
     """Where a request goes; an empty tier: nowhere, and `reason` says why."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from dataclasses import dataclass, field
 
 from goldsmith.serving.routing.duals import Budget, MissPrice
@@ -49,7 +50,7 @@ class Requests:
     def __init__(self, fleet: Fleet, budget: Budget, miss_price: MissPrice) -> None:
         self.fleet, self.budget, self.miss_price = fleet, budget, miss_price
         self._open: dict[str, Placed] = {}
-        self._ended: dict[str, Placed] = {}
+        self._ended: OrderedDict[str, Placed] = OrderedDict()
 
     def earlier(self, request_id: str) -> Placed | None:
         """The request's earlier placement, if this is a retry; its money is given back."""
@@ -158,7 +159,7 @@ class Requests:
         del self._open[request_id]
         self._ended[request_id] = placed
         if len(self._ended) > ENDED_MOST:
-            del self._ended[next(iter(self._ended))]
+            self._ended.popitem(last=False)
 
     def _drop_oldest(self) -> None:
         """Forget the oldest if it was never sent; else look at the next one next time."""
