@@ -45,7 +45,7 @@ from tests.fixtures.serving import serving_values
 
 RESULTS = Path(__file__).parent / "results" / "router.json"
 CONCURRENCY, REQUESTS, STREAMS = (1, 16, 64), (800, 4000, 4000), (16, 64)
-PACED, DECISIONS, SLOW_PROXY = 2000, 20_000, 8
+PACED, DECISIONS, SLOW_PROXY, STREAM_TIMES = 2000, 20_000, 8, 8
 KSERVE, LITELLM = "kserve transformer", "litellm"
 PACKAGES = ("uvicorn", "uvloop", "httptools", "aiohttp", "orjson")
 
@@ -64,7 +64,10 @@ def measure_all(
         for streams in STREAMS:
             for proxy in proxies:
                 if proxy.streams and proxy.name != AUTO:
-                    one = measure_streams(proxy, streams=streams, number=number, chunks=chunks)
+                    times = 1 if proxy.name == LITELLM else max(1, round(STREAM_TIMES * scale))
+                    one = measure_streams(
+                        proxy, streams=streams, times=times, number=number, chunks=chunks
+                    )
                     rows.append(one)
     paced = [proxy for proxy in proxies if proxy.name in (DIRECT, RAW, OURS)]
     return [*rows, *(measure_paced(proxy, count=int(PACED * scale)) for proxy in paced)]

@@ -135,9 +135,12 @@ def measure(proxy: Proxy, *, concurrency: int, count: int, number: int) -> Row:
     return row(proxy, "requests", concurrency, number, report, used / count)
 
 
-def measure_streams(proxy: Proxy, *, streams: int, number: int, chunks: int = CHUNKS) -> Row:
-    """Streams side by side, each twice."""
-    request, count = proxy.request(stream=True, chunks=chunks), 2 * streams
+def measure_streams(
+    proxy: Proxy, *, streams: int, times: int, number: int, chunks: int = CHUNKS
+) -> Row:
+    """Streams side by side, so many times one after the other, and once before that unmeasured."""
+    request, count = proxy.request(stream=True, chunks=chunks), times * streams
+    asyncio.run(closed_loop(proxy.port, repeat(request, streams), concurrency=streams))
     before = proxy.program.cpu_s()
     report = asyncio.run(closed_loop(proxy.port, repeat(request, count), concurrency=streams))
     used = proxy.program.cpu_s() - before
