@@ -108,6 +108,20 @@ def ratio(rows: list[Row], other: str, *, kind: str, concurrency: int) -> float 
     return statistics.median(pairs) if pairs else None
 
 
+def marginal_us(rows: list[Row], proxy: str, number: int) -> float:
+    """CPU of one chunk more in a round: what probes and other idle work cost falls out."""
+    few, many = (
+        next(
+            each
+            for each in rows
+            if (each.kind, each.proxy, each.round) == ("streams", proxy, number)
+            and each.concurrency == streams
+        )
+        for streams in STREAMS
+    )
+    return (many.cpu_us * STREAMS[1] - few.cpu_us * STREAMS[0]) / (STREAMS[1] - STREAMS[0])
+
+
 def best(rows: list[Row], proxy: str, field: str, *, kind: str, concurrency: int) -> float:
     """The least of the rounds: other work on the machine only adds."""
     found = [each for each in rows if (each.proxy, each.kind) == (proxy, kind)]
@@ -134,11 +148,16 @@ def figures(rows: list[Row], skipped: dict[str, str], *, decided_us: float, rss:
     at_16: dict[str, Any] = {"kind": "requests", "concurrency": 16}
     chunks: dict[str, Any] = {"kind": "streams", "concurrency": 16}
     paced: dict[str, Any] = {"kind": "paced", "concurrency": int(PACE_PER_S)}
+    rounds = sorted({each.round for each in rows})
+    more = statistics.median(
+        marginal_us(rows, OURS, number) / marginal_us(rows, RAW, number) for number in rounds
+    )
     alone = added(rows, "p50_ms", kind="requests", concurrency=1)
     kserve, litellm = ratio(rows, KSERVE, **at_16), ratio(rows, LITELLM, **at_16)
     return [
         figure("CPU a request, over raw ASGI, c=16", ratio(rows, RAW, **at_16), "x", 1.8),
         figure("CPU a chunk, over raw ASGI, 16 streams", ratio(rows, RAW, **chunks), "x", 1.2),
+        figure("CPU of a chunk more, over raw ASGI, from 16 to 64 streams", more, "x", 1.2),
         figure("CPU a request, c=16", best(rows, OURS, "cpu_us", **at_16), "us", 250),
         figure("CPU a chunk, 16 streams", best(rows, OURS, "cpu_us", **chunks), "us", 75),
         figure("over KServe transformer", kserve, "x", 1 / 6, skipped.get(KSERVE, "")),
