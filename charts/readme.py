@@ -27,7 +27,7 @@ def text(readme: Path, schema: Path) -> str:
         page, "values", [_row(v.key, _code(v.default), v.description) for v in documented()]
     )
     for name in ("Pool", "Hardware", "ServedTier"):
-        page = _put(page, name.lower(), list(_fields(definitions[name])))
+        page = _put(page, name.lower(), list(fields(definitions[name])))
     return page
 
 
@@ -55,13 +55,16 @@ def _at(values: Any, path: list[str]) -> Any:
     return values
 
 
-def _fields(definition: dict[str, Any]) -> Iterator[str]:
+def fields(definition: dict[str, Any]) -> Iterator[str]:
+    """A row for each field of a section's schema."""
     for name, field in definition["properties"].items():
         description = " ".join(field.get("description", "").split())
         if choices := [f"`{choice}`" for choice in field.get("enum", []) if choice]:
             description = f"{' or '.join(choices)}. {description}".strip()
         default = _code(field["default"]) if "default" in field else ""
-        yield _row(name, "required" if name in definition["required"] else default, description)
+        yield _row(
+            name, "required" if name in definition.get("required", ()) else default, description
+        )
 
 
 def _code(default: Any) -> str:

@@ -7,13 +7,14 @@ import json
 from pathlib import Path
 from typing import Any
 
-from charts import helm, readme
+from charts import config_page, helm, readme
 from goldsmith.config.cluster import ClusterConfig
 from goldsmith.config.serving import ServingConfig
 
 ROOT = Path(__file__).resolve().parents[1]
 SCHEMA = helm.CHART / "values.schema.json"
 README = helm.CHART / "README.md"
+CONFIG_PAGE = ROOT / "docs" / "serving-config.md"
 RENDERED = ROOT / "manifests" / "rendered"
 LOCK = ROOT / "tests" / "fixtures" / "images.lock.yaml"
 """Digests of no image: what is rendered with them is for reading and for tests."""
@@ -104,7 +105,8 @@ def outputs() -> dict[Path, str]:
     rendered = {
         RENDERED / f"{name}.yaml": manifest(*files) for name, files in INSTALLATIONS.items()
     }
-    return {SCHEMA: schema(), README: readme.text(README, SCHEMA), **rendered}
+    pages = {README: readme.text(README, SCHEMA), CONFIG_PAGE: config_page.text()}
+    return {SCHEMA: schema(), **pages, **rendered}
 
 
 def main() -> None:
