@@ -66,3 +66,14 @@ def test_what_was_written_goes_out_before_the_end() -> None:
 
     at_once, later = written(act)
     assert at_once == later == [HEAD]
+
+
+def test_nothing_is_written_to_a_client_that_left_within_the_turn() -> None:
+    async def run() -> list[bytes]:
+        wire = Wire()
+        Corked(wire, asyncio.get_running_loop()).write(HEAD)
+        wire.close()
+        await asyncio.sleep(0)
+        return wire.writes
+
+    assert asyncio.run(run()) == []
