@@ -19,7 +19,7 @@ REGISTRY ?= localhost
 BASE ?= python:3.11-slim
 IMAGES = --registry "$(REGISTRY)" --base "$(BASE)" --tag "$(TAG)"
 
-.PHONY: help setup run test check bench bench-router bench-routing soak render bases images lock-images test-cluster test-cluster-full test-vllm seeds clean
+.PHONY: help setup run test check bench bench-router bench-routing soak render bases images lock-images test-cluster test-cluster-full test-vllm test-kserve seeds clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -55,8 +55,11 @@ render: setup ## compile the pipelines and everything else that is generated
 bench: setup ## data validator and training; results in tests/bench/results
 	for name in validator training; do $(PYTHON) tests/bench/bench_$$name.py || exit 1; done
 
-bench-router: setup ## what the router costs a request and a chunk, beside other proxies
-	$(PYTHON) -m tests.bench.bench_router
+.tools/references/ready: tests/bench/install.sh | $(UV)
+	bash tests/bench/install.sh
+
+bench-router: setup .tools/references/ready ## what the router costs a request and a chunk, beside other proxies
+	$(PYTHON) -m tests.bench.bench_router --installed .tools/references
 
 bench-routing: setup ## the routing rule against others on replayed traces, 20 seeds
 	$(PYTHON) -m tests.bench.bench_routing
@@ -84,6 +87,9 @@ test-cluster-full: setup ## the laptop profile on that cluster; writes tests/ben
 
 test-vllm: ## load the tiers and an adapter in real vLLM on the CPU, in an environment of its own
 	bash tests/vllm/run.sh
+
+test-kserve: setup .tools/references/ready ## the router mounted on kserve's own server, in an environment of its own
+	KSERVE_HOME=$(CURDIR)/.tools/references/kserve $(PYTHON) -m pytest -q -p no:xdist tests/kserve
 
 clean: ## remove what set-up made
 	rm -rf .venv .tools

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from importlib import import_module
 from typing import Any
 
@@ -37,6 +38,7 @@ def as_transformer(
 
 def serve_on_kserve(config: ServingConfig) -> None:
     """Serve on `kserve.model_server.app`; its own routes answer what ours do not."""
+    sys.argv = sys.argv[:1]  # kserve reads it when imported, and takes --config for its own
     try:
         kserve = import_module("kserve")
         app = import_module("kserve.model_server").app
@@ -52,7 +54,12 @@ def serve_on_kserve(config: ServingConfig) -> None:
             self.ready = True
             return True
 
-    app.router.routes.insert(0, _Mounted(config))
+        def stop(self) -> None:
+            """At the server's end."""
+            mounted.end()
+
+    mounted = _Mounted(config)
+    app.router.routes.insert(0, mounted)
     model = Router(NAME)
     model.load()
     port, grace_s = config.router.port, int(config.router.drain_s)
@@ -67,6 +74,20 @@ class _Mounted:
         self._router = RouterServer(config)
         self._started = False
         self._starting = asyncio.Lock()
+        self._ending: asyncio.Task[None] | None = None
+        self._drain_s = config.router.drain_s
+
+    def end(self) -> None:
+        """No request is new from now on; what runs is finished, then traces are sent."""
+        if self._started and self._ending is None:
+            self._ending = asyncio.get_running_loop().create_task(self._end(), name="end")
+
+    async def _end(self) -> None:
+        self._router.core.draining = True
+        try:
+            await asyncio.sleep(self._drain_s)  # the server cancels it once its requests are done
+        finally:
+            await self._router.stop()
 
     def matches(self, scope: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
         """Starlette's question."""
