@@ -54,7 +54,9 @@ class Patience:
             return Times(hedge_s, overdue_s, self._limit_s)
         tokens = ask.max_tokens or USUAL_ANSWER
         length_s = LENGTH_TIMES * tokens / self._decode[decision.tier]
-        return Times(math.inf, self._overdue_s(ask, decision.tier), self._limit_s + length_s)
+        overdue_s = self._overdue_s(ask, decision.tier)
+        hedge_s = overdue_s if self._hedges else math.inf
+        return Times(hedge_s, overdue_s, self._limit_s + length_s)
 
     def _overdue_s(self, ask: Ask, tier: str) -> float:
         whole = self._whole[tier]
