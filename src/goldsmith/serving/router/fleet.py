@@ -112,10 +112,12 @@ class Fleet:
         loop = asyncio.get_running_loop()
         loop.call_later(replica.breaker.open_s + 0.001, self.tell, replica)
 
-    def others_than(self, replica: Replica, tier: str) -> bool:
-        """Whether the tier has another replica that may be sent to."""
+    def others_than(self, replica: Replica, tier: str, excluded: tuple[str, ...]) -> bool:
+        """Whether the tier has another replica that may be sent to, but for those excluded."""
         return any(
-            each.healthy and each.weight > 0 for each in self.of(tier) if each is not replica
+            each.healthy and each.weight > 0 and each.url not in excluded
+            for each in self.of(tier)
+            if each is not replica
         )
 
     def weigh(self, replica: Replica, weight: float) -> None:

@@ -237,7 +237,8 @@ class Leg:
         return self.replica.byte_at < self.sent_at and self._may_move()
 
     def _may_move(self) -> bool:
-        return not self.is_last and self._core.fleet.others_than(self.replica, self.tier)
+        others = self._core.fleet.others_than
+        return not self.is_last and others(self.replica, self.tier, self.excluded)
 
     def leave(self) -> None:
         """Its replica is down: move, if it has no byte yet and there are others."""
