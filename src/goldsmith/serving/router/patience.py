@@ -13,6 +13,8 @@ from goldsmith.serving.routing.decision import Decision
 LEAST_HEDGE_S, LEAST_OVERDUE_S = 0.02, 0.5
 OVERDUE_TIMES, WHOLE_TIMES, LENGTH_TIMES = 6.0, 3.0, 2.0
 """Overdue: so many times the prediction, or the slowest whole answer of late."""
+LEAST_WHOLE_HEDGE_S, WHOLE_HEDGE_TIMES = 0.25, 1.5
+"""A whole answer is hedged after so many times the slowest of late."""
 DECAY, ENOUGH = 0.98, 8
 
 
@@ -54,18 +56,20 @@ class Patience:
             return Times(hedge_s, overdue_s, self._limit_s)
         tokens = ask.max_tokens or USUAL_ANSWER
         length_s = LENGTH_TIMES * tokens / self._decode[decision.tier]
-        overdue_s = self._overdue_s(ask, decision.tier)
-        hedge_s = overdue_s if self._hedges else math.inf
-        return Times(hedge_s, overdue_s, self._limit_s + length_s)
+        slowest_s = self._slowest_s(ask, decision.tier)
+        hedge_s = max(LEAST_WHOLE_HEDGE_S, WHOLE_HEDGE_TIMES * slowest_s)
+        overdue_s = max(LEAST_OVERDUE_S, WHOLE_TIMES * slowest_s)
+        give_up_s = self._limit_s + length_s
+        return Times(hedge_s if self._hedges else math.inf, overdue_s, give_up_s)
 
-    def _overdue_s(self, ask: Ask, tier: str) -> float:
+    def _slowest_s(self, ask: Ask, tier: str) -> float:
+        """Of whole answers like this one; infinite while few are known."""
         whole = self._whole[tier]
         if whole.count < ENOUGH:
             return math.inf
-        slowest_s = whole.slowest_s
         if ask.max_tokens:
-            slowest_s = whole.slowest_token_s * (ask.max_tokens + 1)
-        return max(LEAST_OVERDUE_S, WHOLE_TIMES * slowest_s)
+            return whole.slowest_token_s * (ask.max_tokens + 1)
+        return whole.slowest_s
 
     def learn(self, tier: str, seconds: float, tokens_out: int) -> None:
         """A whole answer of so many tokens took so long."""
