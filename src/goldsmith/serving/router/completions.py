@@ -239,7 +239,6 @@ async def _pump(core: Core, leg: Leg, events: Events, send: Send, kept: list[byt
     assert leg.response is not None  # its first byte is there
     content, replica, idle_s = leg.response.content, leg.replica, core.idle_timeout_s
     chunk, monotonic = leg.chunk, time.monotonic
-    at_engine, at_client = Stage.ENGINE, Stage.CLIENT
     try:
         while chunk:
             passed = events.feed(chunk)
@@ -250,9 +249,9 @@ async def _pump(core: Core, leg: Leg, events: Events, send: Send, kept: list[byt
             if events.error is not None:
                 return "the engine reported an error"
             now = replica.byte_at = monotonic()
-            leg.due, leg.stage = now + idle_s, at_engine
+            leg.stage, leg.due = Stage.ENGINE, now + idle_s
             chunk = await content.readany()
-            leg.stage = at_client
+            leg.stage = Stage.CLIENT
     except (aiohttp.ClientError, OSError) as error:
         log.info("%s: %s", replica.url, error or type(error).__name__)
         return "the engine broke off"

@@ -45,9 +45,10 @@ class LinkedProtocol(HttpToolsProtocol):
         self.head_bytes = 0
         self.in_head = False
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's
         """Answers are written in one piece."""
-        super().connection_made(Corked(transport, self.loop))  # type: ignore[arg-type]
+        corked = Corked(transport, self.loop)
+        super().connection_made(corked)  # type: ignore[arg-type]  # a transport in all but its class
 
     def data_received(self, data: bytes) -> None:
         """Headers are bounded."""
