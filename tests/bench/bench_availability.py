@@ -6,7 +6,7 @@ engine is dead (nobody listens, connections reset), slow, answers 500, resets co
 after the first byte, hangs, or flaps between good and bad. A request counts as served if it is
 answered whole with 200. A request is disturbed if it was not, or waited more than a second for its
 first byte. Failover is how long after the fault disturbed requests still started, those left out
-that are alone within a second: one at a time tries a bad engine again. `last_disturbed_s` has them.
+that are alone within a second; `last_disturbed_s` has them too.
 """
 
 from __future__ import annotations

@@ -10,6 +10,8 @@ from typing import Any
 import orjson
 import pytest
 
+from goldsmith.serving.router.breakers import FIRST_S
+from goldsmith.serving.router.trials import TOKENS
 from tests.fixtures.fake_engine import FakeEngine, Fault
 from tests.fixtures.router import (
     CHAT,
@@ -81,27 +83,41 @@ def test_every_replica_down_says_when_to_come_back() -> None:
     asyncio.run(run())
 
 
-def test_failures_in_a_row_open_the_breaker_and_a_trial_closes_it() -> None:
+@pytest.mark.parametrize("kind", ["error", "reset", "refuse"])
+def test_what_fails_in_a_row_is_left_alone_until_the_router_finds_it_well(kind: Any) -> None:
     async def run() -> None:
         async with running_router(TWO) as router:
             broken = first_choice(router)
-            broken.fault = Fault("error")
-            for _ in range(12):
-                assert (await router.chat()).status == 200
-            assert len(broken.generated()) <= 3  # then its breaker was open
-            assert not router.core.fleet.replicas[broken.url].healthy
-            broken.fault = Fault()
             replica = router.core.fleet.replicas[broken.url]
+            broken.fault = Fault(kind)
+            while replica.healthy:
+                await asyncio.gather(*(router.chat(stream=True) for _ in range(6)))
+            from_users = len(broken.generated())
+            for _ in range(6):
+                assert (await router.chat(stream=True)).status == 200
+            await until(lambda: replica.breaker.wait_s > FIRST_S)  # a trial failed
+            assert not replica.healthy
+            assert {each.body["max_tokens"] for each in broken.generated()[from_users:]} == {TOKENS}
+            broken.fault = Fault()
             await until(lambda: replica.healthy)
+            assert replica.healthy and not replica.breaker.is_open
+            replies = [await router.chat() for _ in range(6)]
+            assert {reply.status for reply in replies} == {200}
 
-            async def tried() -> bool:
+    asyncio.run(run())
+
+
+def test_a_replica_that_left_the_tier_is_tried_no_more() -> None:
+    async def run() -> None:
+        async with running_router(TWO) as router:
+            broken, fleet = first_choice(router), router.core.fleet
+            broken.fault = Fault("error")
+            while fleet.replicas[broken.url].healthy:
                 await router.chat()
-                return replica.breaker.closed
-
-            for _ in range(20):
-                if await tried():
-                    break
-            assert replica.breaker.closed
+            fleet.place("gold", tuple(url for url in fleet.tiers["gold"] if url != broken.url))
+            name = f"trials of {broken.url}"
+            await until(lambda: name not in {task.get_name() for task in asyncio.all_tasks()})
+            assert TOKENS not in [each.body.get("max_tokens") for each in broken.generated()]
 
     asyncio.run(run())
 

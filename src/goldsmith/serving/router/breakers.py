@@ -1,4 +1,4 @@
-"""A breaker a replica: closed, open after failures, half open for one trial, closed again."""
+"""A breaker a replica: open after failures, so that no request goes there; a trial closes it."""
 
 from __future__ import annotations
 
@@ -8,63 +8,41 @@ from dataclasses import dataclass, field
 CONSECUTIVE, WINDOW, SHARE = 3, 20, 0.5
 """It opens after so many failures in a row, or at this share of the last WINDOW answers."""
 FIRST_S, LONGEST_S = 1.0, 30.0
-"""Open for so long, doubled each time that the trial fails."""
+"""To the next trial: doubled by one that fails, and if it opens again within WINDOW answers."""
 
 
 @dataclass(slots=True)
 class Breaker:
-    """Counts answers, failures in the middle of a stream too; `now` in seconds of one clock."""
+    """Counts the answers to requests, failures in the middle of a stream too."""
 
     consecutive: int = 0
     recent: deque[bool] = field(default_factory=lambda: deque(maxlen=WINDOW))
-    opened_at: float | None = None
-    open_s: float = FIRST_S
-    on_trial: bool = False
+    is_open: bool = False
+    wait_s: float = FIRST_S
+    """Before the next trial."""
 
-    @property
-    def closed(self) -> bool:
-        """Whether nothing is wrong."""
-        return self.opened_at is None
-
-    def may_try(self, now: float) -> bool:
-        """Whether a request may go: always if closed, one at a time once the time is over."""
-        if self.opened_at is None:
-            return True
-        return not self.on_trial and now - self.opened_at >= self.open_s
-
-    def sent(self) -> None:
-        """A request goes; if it is open this is the trial."""
-        self.on_trial = self.opened_at is not None
-
-    def succeeded(self) -> bool:
-        """An answer was whole; True if it closes the breaker."""
+    def succeeded(self) -> None:
+        """An answer was whole."""
+        if self.is_open:
+            return  # it was sent before; only a trial closes it
         self.consecutive = 0
         self.recent.append(True)
-        if self.opened_at is None:
-            return False
-        self.opened_at, self.on_trial, self.open_s = None, False, FIRST_S
-        self.recent.clear()
-        return True
+        if len(self.recent) == WINDOW:
+            self.wait_s = FIRST_S
 
-    def failed(self, now: float) -> bool:
+    def failed(self) -> bool:
         """An answer failed; True if it opens the breaker."""
+        if self.is_open:
+            return False
         self.consecutive += 1
         self.recent.append(False)
-        if self.opened_at is not None:
-            if self.on_trial:
-                self.opened_at, self.open_s = now, min(2 * self.open_s, LONGEST_S)
-            self.on_trial = False
-            return False
         often = len(self.recent) == WINDOW and self.recent.count(False) >= SHARE * WINDOW
-        return self.open(now) if self.consecutive >= CONSECUTIVE or often else False
+        self.is_open = self.consecutive >= CONSECUTIVE or often
+        return self.is_open
 
-    def open(self, now: float) -> bool:
-        """Eject the replica; True unless it was out already."""
-        if self.opened_at is not None:
-            return False
-        self.opened_at, self.on_trial = now, False
-        return True
-
-    def cancelled(self) -> None:
-        """The trial ended without a verdict."""
-        self.on_trial = False
+    def tried(self, *, well: bool) -> None:
+        """What a trial showed."""
+        self.is_open = not well
+        self.wait_s = min(2 * self.wait_s, LONGEST_S)
+        self.consecutive = 0
+        self.recent.clear()

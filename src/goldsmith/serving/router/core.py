@@ -23,6 +23,7 @@ from goldsmith.serving.router.patience import Patience
 from goldsmith.serving.router.probes import Probes
 from goldsmith.serving.router.replica import Replica
 from goldsmith.serving.router.settle import Finished
+from goldsmith.serving.router.trials import Trials
 from goldsmith.serving.router.watch import Watch
 from goldsmith.serving.routing.brain import Brain
 from goldsmith.serving.routing.decision import Decision
@@ -52,6 +53,7 @@ class Core:
         self.aliases = Aliases()
         self.fleet = Fleet(config, self.session, observe=self.observe, aliases=self.aliases)
         self.probes = Probes(config, self.fleet, self.observe)
+        self.trials = Trials(self.fleet, timeout_s=config.router.first_byte_timeout_ms / 1e3)
         self.fleet.on_down = self._leave
         self.reader = Reader(tuple(config.tiers), self.aliases)
         self.credentials = Credentials(config.credentials, self.session)
@@ -85,6 +87,7 @@ class Core:
     async def stop(self, *, timeout_s: float = 5.0) -> None:
         """End what runs beside the requests; traces that wait are sent within `timeout_s`."""
         await self.probes.stop()
+        await self.trials.stop()
         self.watch.stop()
         if self.sender:
             await self.sender.close(timeout_s=timeout_s)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
+import logging
 import math
 import time
 from collections.abc import Callable
@@ -16,6 +16,8 @@ from goldsmith.serving.router.admission import Gate
 from goldsmith.serving.router.aliases import Aliases
 from goldsmith.serving.router.replica import Replica
 from goldsmith.serving.routing import events
+
+log = logging.getLogger(__name__)
 
 Observe = Callable[[events.Observation], None]
 
@@ -41,6 +43,7 @@ class Fleet:
         self._observe, self._aliases = observe, aliases
         self.on_change: Callable[[], None] = lambda: None
         self.on_down: Callable[[Replica], None] = lambda replica: None
+        self.on_open: Callable[[Replica], None] = lambda replica: None
 
     def place(self, tier: str, urls: tuple[str, ...]) -> None:
         """The replicas of a tier from now on."""
@@ -76,13 +79,12 @@ class Fleet:
 
     def tell(self, replica: Replica) -> None:
         """Tell the brain whether requests may go there, if that changed."""
-        now = time.monotonic()
-        healthy = replica.answers and replica.breaker.may_try(now)
+        healthy = replica.answers and not replica.breaker.is_open
         if healthy == replica.healthy or self.replicas.get(replica.url) is not replica:
             return
         replica.healthy = healthy
-        self._observe(events.Health(now, replica.url, healthy))
-        if not healthy and not replica.breaker.on_trial:
+        self._observe(events.Health(time.monotonic(), replica.url, healthy))
+        if not healthy:
             replica.gate.turn_all_away(ReplicaGoneError(f"{replica.url} is not well"))
 
     def probed(self, replica: Replica, answers: bool) -> None:
@@ -97,20 +99,21 @@ class Fleet:
 
     def succeeded(self, replica: Replica) -> None:
         """It answered a request whole."""
-        if replica.breaker.succeeded():
-            self.tell(replica)
+        replica.breaker.succeeded()
 
     def failed(self, replica: Replica) -> None:
         """It failed a request; too many open the breaker."""
-        breaker = replica.breaker
-        was_trial = breaker.on_trial
-        if breaker.failed(time.monotonic()) or was_trial:
-            self._opened(replica)
+        if replica.breaker.failed():
+            log.warning("%s fails its requests: none goes there", replica.url)
+            self.tell(replica)
+            self.on_open(replica)
 
-    def _opened(self, replica: Replica) -> None:
+    def tried(self, replica: Replica, *, well: bool) -> None:
+        """What a trial showed, while its breaker was open."""
+        replica.breaker.tried(well=well)
+        if well:
+            log.info("%s is well again", replica.url)
         self.tell(replica)
-        loop = asyncio.get_running_loop()
-        loop.call_later(replica.breaker.open_s + 0.001, self.tell, replica)
 
     def others_than(self, replica: Replica, tier: str, excluded: tuple[str, ...]) -> bool:
         """Whether the tier has another replica that may be sent to, but for those excluded."""

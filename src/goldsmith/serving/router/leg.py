@@ -99,9 +99,6 @@ class Leg:
         self.sent_at = time.monotonic()
         core.observe(events.Sent(self.sent_at, self.ask.request_id, replica.url))
         replica.begin(self.model)
-        replica.breaker.sent()
-        if replica.breaker.on_trial:
-            core.fleet.tell(replica)
 
     async def run(self) -> None:
         """Through the gate, out, and to the first byte; LegFailedError, Refusal."""
@@ -277,9 +274,5 @@ class Leg:
         )
         if ok:
             core.fleet.succeeded(replica)
-        elif status == GONE or not blame:
-            if replica.breaker.on_trial:
-                replica.breaker.cancelled()
-                core.fleet.tell(replica)
-        else:
+        elif status != GONE and blame:
             core.fleet.failed(replica)
