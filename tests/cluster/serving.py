@@ -303,6 +303,10 @@ class Load:
         """What should be empty."""
         return [outcome for outcome in self.outcomes if outcome.failed]
 
+    def versions(self, *, last: int = 0) -> set[str]:
+        """What answered: all requests, or the last so many."""
+        return {outcome.version for outcome in self.outcomes[-last:]}
+
     def _run(self) -> None:
         headers = {"authorization": f"Bearer {KEY}"} | (
             {"connection": "close"} if self._fresh else {}

@@ -84,13 +84,16 @@ def test_a_new_version_comes_by_its_alias_without_a_failed_request(
         serving.promote("gold", version)
         until(lambda: serving.states()["gold"].told == version, seconds=60, what="it is named")
         serving.settle()
-        load.more(10)
+        until(
+            lambda: load.versions(last=20) == {version},
+            seconds=60,
+            what="pods of the old version have finished what they had",
+        )
     assert load.failed == []
-    told = {outcome.version for outcome in load.outcomes}
+    told = load.versions()
     assert (
         {before, version} <= told <= {before, version, "gold"}
     )  # a new pod's is not known at once
-    assert {outcome.version for outcome in load.outcomes[-5:]} == {version}
     with Load(serving.url, "gold") as load:
         serving.goldsmith("rollback", "gold")
         until(lambda: serving.states()["gold"].told == before, seconds=60, what="the way back")

@@ -1,15 +1,17 @@
-"""The watch: looks every few ms for requests that are overdue, instead of a timer for each."""
+"""The watch: one timer that finds requests which are overdue, instead of a timer for each."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import time
 from typing import Any
 
 log = logging.getLogger(__name__)
 
-EVERY_S = 0.04
+EVERY_S, RARELY_S = 0.04, 1.0
+"""Between two looks at least, and at most: what changes its `due` does not say so."""
 
 
 class Watch:
@@ -18,12 +20,13 @@ class Watch:
     def __init__(self) -> None:
         self._watched: set[Any] = set()
         self._timer: asyncio.TimerHandle | None = None
+        self._next_look = math.inf
 
     def add(self, watched: Any) -> None:
         """Look after it."""
         self._watched.add(watched)
-        if self._timer is None:
-            self._timer = asyncio.get_running_loop().call_later(EVERY_S, self._look)
+        if watched.due < self._next_look:
+            self._look_by(watched.due)
 
     def discard(self, watched: Any) -> None:
         """Look after it no more."""
@@ -36,12 +39,23 @@ class Watch:
     def stop(self) -> None:
         """Look after nothing."""
         self._watched.clear()
+        self._forget_timer()
+
+    def _look_by(self, due: float) -> None:
+        now = time.monotonic()
+        wait_s = min(max(due - now, EVERY_S), RARELY_S)
+        if now + wait_s < self._next_look:
+            self._forget_timer()
+            self._next_look = now + wait_s
+            self._timer = asyncio.get_running_loop().call_later(wait_s, self._look)
+
+    def _forget_timer(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
-            self._timer = None
+        self._timer, self._next_look = None, math.inf
 
     def _look(self) -> None:
-        self._timer = None
+        self._timer, self._next_look = None, math.inf
         now = time.monotonic()
         for watched in [each for each in self._watched if each.due <= now]:
             try:
@@ -49,4 +63,4 @@ class Watch:
             except Exception:
                 log.exception("An overdue request")
         if self._watched:
-            self._timer = asyncio.get_running_loop().call_later(EVERY_S, self._look)
+            self._look_by(min(each.due for each in self._watched))
