@@ -18,6 +18,7 @@ from goldsmith.serving.router.replica import CHAT_PATH, COMPLETION_PATH
 from goldsmith.serving.router.settle import refund
 from goldsmith.serving.router.wire import (
     ClientGoneError,
+    Link,
     Receive,
     Scope,
     Send,
@@ -157,7 +158,7 @@ class PublicApp:
     async def _infer(self, model: str, scope: Scope, receive: Receive, send: Send) -> None:
         core = self._core
 
-        async def work(call: Call) -> None:
+        async def work(call: Call, _: Link) -> None:
             ask = read_infer(core, call.body, model=model, caller=call.caller, hints=call.hints)
             call.reserve(ask)
             try:

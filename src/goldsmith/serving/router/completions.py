@@ -66,39 +66,36 @@ _NO_CACHE = (b"cache-control", b"no-store")
 async def complete(core: Core, scope: Scope, receive: Receive, send: Send, *, path: str) -> None:
     """One request from its first byte to its last; Refusal before anything was sent."""
 
-    async def work(call: Call) -> None:
+    async def work(call: Call, link: Link) -> None:
         ask = call.ask(path)
         if not ask.adapter:
-            return await _answer(core, ask, send)
+            return await _answer(core, ask, send, link)
         with core.pinned(ask.adapter):
-            await _answer(core, ask, send)
+            await _answer(core, ask, send, link)
 
     await attend(core, scope, receive, work)
 
 
 async def attend(
-    core: Core, scope: Scope, receive: Receive, work: Callable[[Call], Awaitable[None]]
+    core: Core, scope: Scope, receive: Receive, work: Callable[[Call, Link], Awaitable[None]]
 ) -> None:
     """Read the request and do the work, until the client goes away."""
-    link, watcher, task = scope.get(LINK), None, asyncio.current_task()
-    if link is not None:
-        link.task = task
+    watcher, task = None, asyncio.current_task()
+    link = scope.get(LINK) or Link()
+    link.task = task
     try:
         call = await read_call(core, scope, receive)
-        if link is None:
-            link = Link()
-            link.task = task
+        if LINK not in scope:
             watcher = asyncio.create_task(watch(receive, link), name="client")
-        await work(call)
+        await work(call, link)
     except ClientGoneError:
         core.metrics.gone += 1
     except asyncio.CancelledError:
-        if link is None or not link.gone or (task is not None and task.uncancel() > 0):
+        if not link.gone or (task is not None and task.uncancel() > 0):
             raise
         core.metrics.gone += 1
     finally:
-        if link is not None:
-            link.task = None
+        link.task = None
         if watcher is not None:
             watcher.cancel()
 
@@ -160,7 +157,7 @@ async def read_call(core: Core, scope: Scope, receive: Receive) -> Call:
     return Call(core, caller, headers, hints, body, started)
 
 
-async def _answer(core: Core, ask: Ask, send: Send) -> None:
+async def _answer(core: Core, ask: Ask, send: Send, link: Link) -> None:
     try:
         if ask.hints.policy != "single" and settings_of(core, ask).kind != "single":
             return await _by_policy(core, ask, send)
@@ -169,7 +166,7 @@ async def _answer(core: Core, ask: Ask, send: Send) -> None:
         refund(ask)
         raise
     if ask.stream:
-        await _stream(core, ask, leg, send)
+        await _stream(core, ask, leg, send, link)
     else:
         await _whole(core, ask, leg, send)
 
@@ -199,7 +196,7 @@ async def _whole(core: Core, ask: Ask, leg: Leg, send: Send) -> None:
     await send({"type": "http.response.body", "body": leg.chunk})
 
 
-async def _stream(core: Core, ask: Ask, leg: Leg, send: Send) -> None:
+async def _stream(core: Core, ask: Ask, leg: Leg, send: Send, link: Link) -> None:
     """The engine's events as they come."""
     events = Events(pass_usage=ask.wants_usage)
     kept: list[bytes] | None = [] if wants_trace(core, ask) else None
@@ -212,7 +209,9 @@ async def _stream(core: Core, ask: Ask, leg: Leg, send: Send) -> None:
             _NO_CACHE,
         ]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
-        failure = await _pump(core, leg, events, send, kept)
+        # In a task of its own, a chunk does not wake all the coroutines above: a tenth of its cost.
+        pump = _pump(core, leg, events, send, link, kept)
+        failure = await asyncio.create_task(pump, name="pump")
         status = 502 if failure else 200
     except asyncio.CancelledError:
         if not leg.why:
@@ -234,7 +233,9 @@ async def _stream(core: Core, ask: Ask, leg: Leg, send: Send) -> None:
     await send({"type": "http.response.body", "body": last})
 
 
-async def _pump(core: Core, leg: Leg, events: Events, send: Send, kept: list[bytes] | None) -> str:
+async def _pump(
+    core: Core, leg: Leg, events: Events, send: Send, link: Link, kept: list[bytes] | None
+) -> str:
     """Chunk by chunk; what broke it off, empty if it came to its end."""
     assert leg.response is not None  # its first byte is there
     content, replica, idle_s = leg.response.content, leg.replica, core.idle_timeout_s
@@ -245,7 +246,8 @@ async def _pump(core: Core, leg: Leg, events: Events, send: Send, kept: list[byt
             if passed:
                 if kept is not None:
                     kept.append(passed)
-                await send({"type": "http.response.body", "body": passed, "more_body": True})
+                if not link.write_chunk(passed):
+                    await send({"type": "http.response.body", "body": passed, "more_body": True})
             if events.error is not None:
                 return "the engine reported an error"
             now = replica.byte_at = monotonic()

@@ -49,6 +49,7 @@ class LinkedProtocol(HttpToolsProtocol):
         """Answers are written in one piece."""
         corked = Corked(transport, self.loop)
         super().connection_made(corked)  # type: ignore[arg-type]  # a transport in all but its class
+        self.link.shorten(corked.write, self.flow)
 
     def data_received(self, data: bytes) -> None:
         """Headers are bounded."""
