@@ -207,6 +207,24 @@ def test_headers_without_end_are_cut_off() -> None:
     asyncio.run(run())
 
 
+def test_an_answer_without_a_body_comes_at_once() -> None:
+    async def run() -> None:
+        async with running_router() as router, asyncio.timeout(5):
+            reply = await router.request("HEAD", "/v1/models")
+            assert (reply.status, reply.body) == (405, b"")
+            assert (await router.chat()).status == 200
+
+    asyncio.run(run())
+
+
+def test_a_client_that_asks_before_it_sends_its_body_may() -> None:
+    async def run() -> None:
+        async with running_router() as router, asyncio.timeout(5):
+            assert (await router.chat(headers={"Expect": "100-continue"})).status == 200
+
+    asyncio.run(run())
+
+
 def test_a_refusal_of_the_engine_reaches_the_client_in_its_own_words() -> None:
     async def run() -> None:
         async with running_router(tiers={"gold": [engine("other")]}) as router:

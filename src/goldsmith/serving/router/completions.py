@@ -1,23 +1,17 @@
 """POST /v1/chat/completions and /v1/completions: the straight path of nearly every request.
 
-Who asks, what they ask, where it goes, its bytes back, the bill; one coroutine, no layers.
+Who asks, what they ask, where it goes, its bytes back, the bill; no layers.
 """
 
 from __future__ import annotations
 
 import asyncio
-import logging
-import math
 import time
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import aiohttp
-
 from goldsmith.serving.router.ask import USUAL_ANSWER, Ask
 from goldsmith.serving.router.credentials import Caller
-from goldsmith.serving.router.events import Events, text_of_events
-from goldsmith.serving.router.failures import GONE, SLOW_CLIENT, Stage
 from goldsmith.serving.router.forward import forward
 from goldsmith.serving.router.hints import (
     Hints,
@@ -30,16 +24,10 @@ from goldsmith.serving.router.hints import (
 from goldsmith.serving.router.leg import Leg
 from goldsmith.serving.router.limits import Amount, admit
 from goldsmith.serving.router.policies import answer, settings_of
-from goldsmith.serving.router.refusal import Headers, Refusal, bad_request
+from goldsmith.serving.router.refusal import Headers, bad_request
 from goldsmith.serving.router.replica import CHAT_PATH, COMPLETION_PATH
-from goldsmith.serving.router.settle import (
-    finish,
-    read_usage,
-    refund,
-    settle,
-    trace,
-    wants_trace,
-)
+from goldsmith.serving.router.settle import finish, refund
+from goldsmith.serving.router.streaming import Stream
 from goldsmith.serving.router.wire import (
     LINK,
     ClientGoneError,
@@ -55,8 +43,6 @@ from goldsmith.serving.router.wire import (
 
 if TYPE_CHECKING:
     from goldsmith.serving.router.core import Core
-
-log = logging.getLogger(__name__)
 
 _SSE = (b"content-type", b"text/event-stream; charset=utf-8")
 _JSON = (b"content-type", b"application/json")
@@ -198,75 +184,13 @@ async def _whole(core: Core, ask: Ask, leg: Leg, send: Send) -> None:
 
 async def _stream(core: Core, ask: Ask, leg: Leg, send: Send, link: Link) -> None:
     """The engine's events as they come."""
-    events = Events(pass_usage=ask.wants_usage)
-    kept: list[bytes] | None = [] if wants_trace(core, ask) else None
-    status, failure = GONE, ""
-    try:
-        headers = route_headers(core, ask, leg)
-        headers += [
-            (b"x-route-price-usd", b"%.8f" % leg.decision.price_usd),
-            _SSE,
-            _NO_CACHE,
-        ]
-        await send({"type": "http.response.start", "status": 200, "headers": headers})
-        # In a task of its own, a chunk does not wake all the coroutines above: a tenth of its cost.
-        pump = _pump(core, leg, events, send, link, kept)
-        failure = await asyncio.create_task(pump, name="pump")
-        status = 502 if failure else 200
-    except asyncio.CancelledError:
-        if not leg.why:
-            raise  # the client is gone, or the router is
-        task = asyncio.current_task()
-        if task is not None and task.uncancel() > 0:
-            raise
-        failure = leg.why
-        status = GONE if failure == SLOW_CLIENT else 504
-    finally:
-        usage = read_usage(events.usage, ask=ask, fallback_out=events.seen)
-        settle(core, ask, leg, usage, ok=status == 200, status=status)
-        if kept is not None:
-            answer = text_of_events(b"".join(kept))
-            trace(core, ask, leg, usage, answer=answer, status=status)
-    if failure == SLOW_CLIENT:
-        return  # it would not read an error either; the server closes the connection
-    last = b"" if not failure else _broken(events, failure)
-    await send({"type": "http.response.body", "body": last})
-
-
-async def _pump(
-    core: Core, leg: Leg, events: Events, send: Send, link: Link, kept: list[bytes] | None
-) -> str:
-    """Chunk by chunk; what broke it off, empty if it came to its end."""
-    assert leg.response is not None  # its first byte is there
-    content, replica, idle_s = leg.response.content, leg.replica, core.idle_timeout_s
-    chunk, monotonic = leg.chunk, time.monotonic
-    try:
-        while chunk:
-            passed = events.feed(chunk)
-            if passed:
-                if kept is not None:
-                    kept.append(passed)
-                if not link.write_chunk(passed):
-                    await send({"type": "http.response.body", "body": passed, "more_body": True})
-            if events.error is not None:
-                return "the engine reported an error"
-            now = replica.byte_at = monotonic()
-            leg.stage, leg.due = Stage.ENGINE, now + idle_s
-            chunk = await content.readany()
-            leg.stage = Stage.CLIENT
-    except (aiohttp.ClientError, OSError) as error:
-        log.info("%s: %s", replica.url, error or type(error).__name__)
-        return "the engine broke off"
-    finally:
-        leg.due = math.inf
-    return "" if events.done else "the engine's stream ended too early"
-
-
-def _broken(events: Events, failure: str) -> bytes:
-    """The last event of a stream that broke off; no byte follows it."""
-    if events.error is not None:
-        return events.error
-    return Refusal(502, "stream_broken", "the answer broke off", why=failure).event()
+    headers = route_headers(core, ask, leg)
+    headers += [
+        (b"x-route-price-usd", b"%.8f" % leg.decision.price_usd),
+        _SSE,
+        _NO_CACHE,
+    ]
+    await Stream(core, ask, leg, send, link).run(headers)
 
 
 def route_headers(core: Core, ask: Ask, leg: Leg) -> Headers:

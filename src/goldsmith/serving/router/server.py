@@ -41,13 +41,14 @@ class LinkedProtocol(HttpToolsProtocol):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.link = Link()
+        self.corked: Corked
         self.answered: RequestResponseCycle | None = None
         self.head_bytes = 0
         self.in_head = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's
         """Answers are written in one piece."""
-        corked = Corked(transport, self.loop)
+        corked = self.corked = Corked(transport)
         super().connection_made(corked)  # type: ignore[arg-type]  # a transport in all but its class
         self.link.shorten(corked.write, self.flow)
 
@@ -74,6 +75,11 @@ class LinkedProtocol(HttpToolsProtocol):
         """Of several requests in a row, one at a time is answered."""
         self.answered = cycle
         super()._start_asgi_task(cycle, app)
+
+    def on_response_complete(self) -> None:
+        """An answer to HEAD, for one, ends with its head."""
+        self.corked.flush()
+        super().on_response_complete()
 
     def shutdown(self) -> None:
         """The port is closed: a request that is on its way here is still answered."""
