@@ -9,6 +9,7 @@ import openai
 import pytest
 
 from goldsmith.serving.router.api_schemas import ROUTE
+from goldsmith.serving.router.wire import Link
 from tests.fixtures.router import (
     CHAT,
     TEXT,
@@ -205,6 +206,25 @@ def test_headers_without_end_are_cut_off() -> None:
             writer.close()
 
     asyncio.run(run())
+
+
+def test_chunks_of_a_stream_go_the_short_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    went: list[bool] = []
+    write_chunk = Link.write_chunk
+
+    def spy(link: Link, data: bytes) -> bool:
+        went.append(write_chunk(link, data))
+        return went[-1]
+
+    monkeypatch.setattr(Link, "write_chunk", spy)
+
+    async def run() -> None:
+        async with running_router() as router:
+            for _ in range(2):  # on one connection
+                assert (await router.chat(stream=True)).status == 200
+
+    asyncio.run(run())
+    assert len(went) >= 2 and all(went)
 
 
 def test_an_answer_without_a_body_comes_at_once() -> None:

@@ -10,8 +10,6 @@ from typing import Any
 import orjson
 import pytest
 
-from goldsmith.serving.router.breakers import FIRST_S
-from goldsmith.serving.router.trials import TOKENS
 from tests.fixtures.fake_engine import FakeEngine, Fault
 from tests.fixtures.router import (
     CHAT,
@@ -79,45 +77,6 @@ def test_every_replica_down_says_when_to_come_back() -> None:
             assert int(second.headers["Retry-After"]) >= 1
             assert "127.0.0.1" not in first.body.decode()
             assert (await router.request("GET", "/health/ready", key="")).status == 503
-
-    asyncio.run(run())
-
-
-@pytest.mark.parametrize("kind", ["error", "reset", "refuse"])
-def test_what_fails_in_a_row_is_left_alone_until_the_router_finds_it_well(kind: Any) -> None:
-    async def run() -> None:
-        async with running_router(TWO) as router:
-            broken = first_choice(router)
-            replica = router.core.fleet.replicas[broken.url]
-            broken.fault = Fault(kind)
-            while replica.healthy:
-                await asyncio.gather(*(router.chat(stream=True) for _ in range(6)))
-            from_users = len(broken.generated())
-            for _ in range(6):
-                assert (await router.chat(stream=True)).status == 200
-            await until(lambda: replica.breaker.wait_s > FIRST_S)  # a trial failed
-            assert not replica.healthy
-            assert {each.body["max_tokens"] for each in broken.generated()[from_users:]} == {TOKENS}
-            broken.fault = Fault()
-            await until(lambda: replica.healthy)
-            assert replica.healthy and not replica.breaker.is_open
-            replies = [await router.chat() for _ in range(6)]
-            assert {reply.status for reply in replies} == {200}
-
-    asyncio.run(run())
-
-
-def test_a_replica_that_left_the_tier_is_tried_no_more() -> None:
-    async def run() -> None:
-        async with running_router(TWO) as router:
-            broken, fleet = first_choice(router), router.core.fleet
-            broken.fault = Fault("error")
-            while fleet.replicas[broken.url].healthy:
-                await router.chat()
-            fleet.place("gold", tuple(url for url in fleet.tiers["gold"] if url != broken.url))
-            name = f"trials of {broken.url}"
-            await until(lambda: name not in {task.get_name() for task in asyncio.all_tasks()})
-            assert TOKENS not in [each.body.get("max_tokens") for each in broken.generated()]
 
     asyncio.run(run())
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 CONSECUTIVE, WINDOW, SHARE = 3, 20, 0.5
 """It opens after so many failures in a row, or at this share of the last WINDOW answers."""
 FIRST_S, LONGEST_S = 1.0, 30.0
-"""To the next trial: doubled by one that fails, and if it opens again within WINDOW answers."""
+"""To the next trial; doubled each time until WINDOW answers in a row were whole."""
 
 
 @dataclass(slots=True)
@@ -20,6 +20,8 @@ class Breaker:
     is_open: bool = False
     wait_s: float = FIRST_S
     """Before the next trial."""
+    on_probation: bool = False
+    """A trial has closed it: for the next WINDOW answers one failure is enough."""
 
     def succeeded(self) -> None:
         """An answer was whole."""
@@ -27,8 +29,8 @@ class Breaker:
             return  # it was sent before; only a trial closes it
         self.consecutive = 0
         self.recent.append(True)
-        if len(self.recent) == WINDOW:
-            self.wait_s = FIRST_S
+        if self.on_probation and len(self.recent) == WINDOW:
+            self.acquit()
 
     def failed(self) -> bool:
         """An answer failed; True if it opens the breaker."""
@@ -37,12 +39,16 @@ class Breaker:
         self.consecutive += 1
         self.recent.append(False)
         often = len(self.recent) == WINDOW and self.recent.count(False) >= SHARE * WINDOW
-        self.is_open = self.consecutive >= CONSECUTIVE or often
+        self.is_open = self.on_probation or self.consecutive >= CONSECUTIVE or often
         return self.is_open
 
     def tried(self, *, well: bool) -> None:
         """What a trial showed."""
-        self.is_open = not well
+        self.is_open, self.on_probation = not well, well
         self.wait_s = min(2 * self.wait_s, LONGEST_S)
         self.consecutive = 0
         self.recent.clear()
+
+    def acquit(self) -> None:
+        """What was before counts no more."""
+        self.on_probation, self.wait_s = False, FIRST_S

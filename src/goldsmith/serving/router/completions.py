@@ -24,7 +24,7 @@ from goldsmith.serving.router.hints import (
 from goldsmith.serving.router.leg import Leg
 from goldsmith.serving.router.limits import Amount, admit
 from goldsmith.serving.router.policies import answer, settings_of
-from goldsmith.serving.router.refusal import Headers, bad_request
+from goldsmith.serving.router.refusal import bad_request
 from goldsmith.serving.router.replica import CHAT_PATH, COMPLETION_PATH
 from goldsmith.serving.router.settle import finish, refund
 from goldsmith.serving.router.streaming import Stream
@@ -44,9 +44,7 @@ from goldsmith.serving.router.wire import (
 if TYPE_CHECKING:
     from goldsmith.serving.router.core import Core
 
-_SSE = (b"content-type", b"text/event-stream; charset=utf-8")
 _JSON = (b"content-type", b"application/json")
-_NO_CACHE = (b"cache-control", b"no-store")
 
 
 async def complete(core: Core, scope: Scope, receive: Receive, send: Send, *, path: str) -> None:
@@ -152,7 +150,7 @@ async def _answer(core: Core, ask: Ask, send: Send, link: Link) -> None:
         refund(ask)
         raise
     if ask.stream:
-        await _stream(core, ask, leg, send, link)
+        await Stream(core, ask, leg, send, link).run()
     else:
         await _whole(core, ask, leg, send)
 
@@ -164,7 +162,7 @@ async def _by_policy(core: Core, ask: Ask, send: Send) -> None:
         what = f"policy {ask.hints.policy} is for async requests only"
         raise bad_request(what, param="x-route-policy", fix=fix)
     result = await answer(core, ask)
-    headers = route_headers(core, ask, result.leg)
+    headers = result.leg.route_headers()
     headers.append((b"x-route-price-usd", b"%.8f" % result.price_usd))
     await send_json(send, 200, result.document, headers)
 
@@ -172,7 +170,7 @@ async def _by_policy(core: Core, ask: Ask, send: Send) -> None:
 async def _whole(core: Core, ask: Ask, leg: Leg, send: Send) -> None:
     """The engine's JSON as it is, with what it cost in the headers."""
     result = finish(core, ask, leg)
-    headers = route_headers(core, ask, leg)
+    headers = leg.route_headers()
     headers += [
         (b"x-route-price-usd", b"%.8f" % result.price_usd),
         _JSON,
@@ -180,33 +178,3 @@ async def _whole(core: Core, ask: Ask, leg: Leg, send: Send) -> None:
     ]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
     await send({"type": "http.response.body", "body": leg.chunk})
-
-
-async def _stream(core: Core, ask: Ask, leg: Leg, send: Send, link: Link) -> None:
-    """The engine's events as they come."""
-    headers = route_headers(core, ask, leg)
-    headers += [
-        (b"x-route-price-usd", b"%.8f" % leg.decision.price_usd),
-        _SSE,
-        _NO_CACHE,
-    ]
-    await Stream(core, ask, leg, send, link).run(headers)
-
-
-def route_headers(core: Core, ask: Ask, leg: Leg) -> Headers:
-    """`X-Route-*`: where the answer comes from, why, and how fast."""
-    decision, now = leg.decision, time.monotonic()
-    overhead_s = now - leg.byte_at + max(0.0, leg.sent_at - ask.started - leg.waited_s)
-    core.metrics.overhead.observe(overhead_s)
-    headers = [
-        (b"x-request-id", ask.request_id.encode()),
-        (b"x-route-tier", leg.tier.encode()),
-        (b"x-route-version", leg.version.encode("latin-1", "replace")),
-        (b"x-route-reason", decision.reason.encode()),
-        (b"x-route-predicted-ttft-ms", b"%.2f" % decision.predicted_ttft_ms),
-        (b"x-route-ttft-ms", b"%.2f" % ((leg.byte_at - ask.started) * 1e3)),
-        (b"x-route-overhead-ms", b"%.3f" % (overhead_s * 1e3)),
-    ]
-    if core.draining:
-        headers.append((b"connection", b"close"))
-    return headers

@@ -53,7 +53,7 @@ class Core:
         self.aliases = Aliases()
         self.fleet = Fleet(config, self.session, observe=self.observe, aliases=self.aliases)
         self.probes = Probes(config, self.fleet, self.observe)
-        self.trials = Trials(self.fleet, timeout_s=config.router.first_byte_timeout_ms / 1e3)
+        self.trials = Trials(config, self.fleet)
         self.fleet.on_down = self._leave
         self.reader = Reader(tuple(config.tiers), self.aliases)
         self.credentials = Credentials(config.credentials, self.session)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import Enum
+from typing import Self
 
 GONE = 499
 """Status of a request whose client, or whose need, went away."""
@@ -17,6 +18,11 @@ class Stage(Enum):
     FIRST_BYTE = 1
     ENGINE = 2
     CLIENT = 3
+
+
+def is_callers_fault(status: int) -> bool:
+    """Whether an engine's refusal is about the request, so that another replica would refuse it."""
+    return 400 <= status < 500 and status not in (401, 403, 404, 408, 429)
 
 
 class LegFailedError(Exception):
@@ -40,3 +46,9 @@ class LegFailedError(Exception):
         self.down = down
         """The replica takes no requests."""
         super().__init__(why)
+
+    @classmethod
+    def refused(cls, status: int, body: bytes) -> Self:
+        """The engine said no."""
+        final, down = is_callers_fault(status), status == 503
+        return cls(f"HTTP {status}", status=status, body=body, final=final, down=down)

@@ -109,10 +109,12 @@ class Fleet:
             self.on_open(replica)
 
     def tried(self, replica: Replica, *, well: bool) -> None:
-        """What a trial showed, while its breaker was open."""
+        """What a trial showed, while its breaker was open; one that is alone has no probation."""
         replica.breaker.tried(well=well)
         if well:
             log.info("%s is well again", replica.url)
+            if not self.others_than(replica, replica.tier, ()):
+                replica.breaker.acquit()
         self.tell(replica)
 
     def others_than(self, replica: Replica, tier: str, excluded: tuple[str, ...]) -> bool:

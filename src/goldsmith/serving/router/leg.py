@@ -15,6 +15,7 @@ from goldsmith.serving.router.events import BOUNDARY, read_event
 from goldsmith.serving.router.failures import GONE, HEDGED, SLOW_CLIENT, LegFailedError, Stage
 from goldsmith.serving.router.fleet import ReplicaGoneError
 from goldsmith.serving.router.outgoing import encode
+from goldsmith.serving.router.refusal import Headers
 from goldsmith.serving.router.replica import Replica
 from goldsmith.serving.routing import events
 from goldsmith.serving.routing.decision import Decision
@@ -92,6 +93,24 @@ class Leg:
     def version(self) -> str:
         """What answers: an adapter's immutable name, or the base model's version."""
         return self.ask.adapter or self.replica.version
+
+    def route_headers(self) -> Headers:
+        """`X-Route-*`: where the answer comes from, why, and how fast."""
+        core, ask, decision, now = self._core, self.ask, self.decision, time.monotonic()
+        overhead_s = now - self.byte_at + max(0.0, self.sent_at - ask.started - self.waited_s)
+        core.metrics.overhead.observe(overhead_s)
+        headers = [
+            (b"x-request-id", ask.request_id.encode()),
+            (b"x-route-tier", self.tier.encode()),
+            (b"x-route-version", self.version.encode("latin-1", "replace")),
+            (b"x-route-reason", decision.reason.encode()),
+            (b"x-route-predicted-ttft-ms", b"%.2f" % decision.predicted_ttft_ms),
+            (b"x-route-ttft-ms", b"%.2f" % ((self.byte_at - ask.started) * 1e3)),
+            (b"x-route-overhead-ms", b"%.3f" % (overhead_s * 1e3)),
+        ]
+        if core.draining:
+            headers.append((b"connection", b"close"))
+        return headers
 
     def begin(self) -> None:
         """From now on it counts."""
@@ -176,9 +195,7 @@ class Leg:
         body = await response.content.read(_ERROR_BYTES)
         if status == 404 and self.ask.adapter:
             self._core.fleet.lost(self.replica, self.ask.adapter)
-        final = 400 <= status < 500 and status not in (401, 403, 404, 408, 429)
-        down = status == 503
-        raise LegFailedError(f"HTTP {status}", status=status, body=body, final=final, down=down)
+        raise LegFailedError.refused(status, body)
 
     def _check_start(self) -> None:
         """A stream that begins with an error, or an answer of another version, is none."""

@@ -23,6 +23,11 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+_SSE = [
+    (b"content-type", b"text/event-stream; charset=utf-8"),
+    (b"cache-control", b"no-store"),
+]
+
 
 class Stream:
     """One stream whose first bytes are there; `run` sends all of it, and never a byte twice."""
@@ -32,13 +37,13 @@ class Stream:
         self._events = Events(pass_usage=ask.wants_usage)
         self._kept: list[bytes] | None = [] if wants_trace(core, ask) else None
 
-    async def run(self, headers: Headers) -> None:
+    async def run(self) -> None:
         """From the head to the bill."""
         leg = self._leg
         status, failure = GONE, ""
         try:
             # A task of its own: a chunk wakes none of the coroutines above, a tenth of its cost.
-            failure = await asyncio.create_task(self._pump(headers), name="pump")
+            failure = await asyncio.create_task(self._pump(), name="pump")
             status = 502 if failure else 200
         except asyncio.CancelledError:
             if not leg.why:
@@ -55,14 +60,14 @@ class Stream:
         last = b"" if not failure else _broken(self._events, failure)
         await self._send({"type": "http.response.body", "body": last})
 
-    async def _pump(self, headers: Headers) -> str:
+    async def _pump(self) -> str:
         """Chunk by chunk; what broke it off, empty if it came to its end."""
         leg, events, send, link, kept = self._leg, self._events, self._send, self._link, self._kept
         assert leg.response is not None  # its first byte is there
         content, replica, idle_s = leg.response.content, leg.replica, self._core.idle_timeout_s
         chunk, monotonic = leg.chunk, time.monotonic
         body: dict[str, Any] = {"type": "http.response.body", "more_body": True}
-        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.start", "status": 200, "headers": self._headers()})
         try:
             while chunk:
                 passed = events.feed(chunk)
@@ -83,6 +88,10 @@ class Stream:
         finally:
             leg.due = math.inf
         return "" if events.done else "the engine's stream ended too early"
+
+    def _headers(self) -> Headers:
+        price = (b"x-route-price-usd", b"%.8f" % self._leg.decision.price_usd)
+        return [*self._leg.route_headers(), price, *_SSE]
 
     def _settle(self, status: int) -> None:
         core, ask, leg, events = self._core, self._ask, self._leg, self._events

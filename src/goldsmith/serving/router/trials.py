@@ -5,27 +5,31 @@ from __future__ import annotations
 import asyncio
 import logging
 
+from goldsmith.config.serving import ServingConfig
 from goldsmith.serving.engines import EngineError, Request
+from goldsmith.serving.router.breakers import FIRST_S
+from goldsmith.serving.router.failures import is_callers_fault
 from goldsmith.serving.router.fleet import Fleet
+from goldsmith.serving.router.patience import LENGTH_TIMES
 from goldsmith.serving.router.replica import Replica
 
 log = logging.getLogger(__name__)
 
-TOKENS = 16
-"""Long enough that a replica which breaks streams off does so."""
-_MESSAGES = ({"role": "user", "content": "Say a few words."},)
+PROMPT, TOKENS = "Once upon a time", 16
+"""No chat, since a model may have no template; and more than the first tokens of a stream."""
 
 
 class Trials:
-    """A task for each replica that is left alone; each gives up after `timeout_s` a trial."""
+    """A task for each replica that is left alone, until it is well or has left its tier."""
 
-    def __init__(self, fleet: Fleet, *, timeout_s: float) -> None:
-        self._fleet, self._timeout_s = fleet, timeout_s
+    def __init__(self, config: ServingConfig, fleet: Fleet) -> None:
+        self._config, self._fleet = config, fleet
         self._tasks: set[asyncio.Task[None]] = set()
         fleet.on_open = self._begin
 
     async def stop(self) -> None:
-        """End all tasks."""
+        """End all tasks, and begin no more."""
+        self._fleet.on_open = lambda replica: None
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -38,19 +42,32 @@ class Trials:
     async def _bring_back(self, replica: Replica) -> None:
         breaker = replica.breaker
         while breaker.is_open:
-            await asyncio.sleep(breaker.wait_s)
+            await asyncio.sleep(breaker.wait_s if replica.answers else FIRST_S)
             if self._fleet.replicas.get(replica.url) is not replica:
                 return
-            if replica.answers:
-                self._fleet.tried(replica, well=await self._is_well(replica))
+            if replica.answers and (well := await self._is_well(replica)) is not None:
+                self._fleet.tried(replica, well=well)
 
-    async def _is_well(self, replica: Replica) -> bool:
-        request = Request(model=replica.base_model, messages=_MESSAGES, max_tokens=TOKENS)
+    async def _is_well(self, replica: Replica) -> bool | None:
+        """Whether it answers whole; None: it is too busy to tell."""
+        request = Request(model=replica.base_model, prompt=PROMPT, max_tokens=TOKENS)
         try:
-            async with asyncio.timeout(self._timeout_s):
+            async with asyncio.timeout(self._limit_s(replica)):
                 async for _ in replica.engine.stream(request):
                     pass
-        except (EngineError, TimeoutError) as error:
-            log.info("%s failed a trial: %s", replica.url, error or type(error).__name__)
+        except EngineError as error:
+            log.info("%s in a trial: %s", replica.url, error)
+            return None if error.status == 429 else is_callers_fault(error.status)
+        except TimeoutError:
+            log.info("%s took too long in a trial", replica.url)
+            return False
+        except Exception:
+            log.exception("%s in a trial", replica.url)
             return False
         return True
+
+    def _limit_s(self, replica: Replica) -> float:
+        """As for a user's whole answer."""
+        settings = self._config.tiers[replica.tier]  # type: ignore[index]  # a tier's name
+        length_s = LENGTH_TIMES * TOKENS / settings.decode_tokens_per_s
+        return self._config.router.first_byte_timeout_ms / 1e3 + length_s

@@ -12,6 +12,8 @@ log = logging.getLogger(__name__)
 
 EVERY_S, RARELY_S = 0.04, 1.0
 """Between two looks at least, and at most: what changes its `due` does not say so."""
+GRAIN_S = 0.002
+"""uvloop counts whole milliseconds, and comes as much too early."""
 
 
 class Watch:
@@ -25,7 +27,7 @@ class Watch:
     def add(self, watched: Any) -> None:
         """Look after it."""
         self._watched.add(watched)
-        if watched.due < self._next_look:
+        if self._timer is None or watched.due < self._next_look:
             self._look_by(watched.due)
 
     def discard(self, watched: Any) -> None:
@@ -43,7 +45,7 @@ class Watch:
 
     def _look_by(self, due: float) -> None:
         now = time.monotonic()
-        wait_s = min(max(due - now, EVERY_S), RARELY_S)
+        wait_s = min(max(due - now + GRAIN_S, EVERY_S), RARELY_S)
         if now + wait_s < self._next_look:
             self._forget_timer()
             self._next_look = now + wait_s

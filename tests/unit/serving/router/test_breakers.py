@@ -7,15 +7,12 @@ import random
 from goldsmith.serving.router.breakers import CONSECUTIVE, FIRST_S, WINDOW, Breaker
 
 
-def open_again(breaker: Breaker) -> Breaker:
+def opened() -> Breaker:
+    breaker = Breaker()
     for _ in range(CONSECUTIVE):
         breaker.failed()
     assert breaker.is_open
     return breaker
-
-
-def opened() -> Breaker:
-    return open_again(Breaker())
 
 
 def test_it_opens_at_the_last_of_so_many_failures_in_a_row() -> None:
@@ -40,11 +37,14 @@ def test_it_stays_open_whatever_was_sent_before() -> None:
     assert not breaker.failed()  # it is open already
 
 
-def test_a_good_trial_closes_it() -> None:
+def test_a_good_trial_closes_it_and_the_next_failure_opens_it() -> None:
     breaker = opened()
     breaker.tried(well=True)
     assert not breaker.is_open
-    assert not breaker.failed()  # it counts from the start
+    for _ in range(WINDOW - 1):
+        breaker.succeeded()
+    assert breaker.failed()
+    assert breaker.wait_s == 2 * FIRST_S
 
 
 def test_each_bad_trial_doubles_the_time() -> None:
@@ -56,17 +56,18 @@ def test_each_bad_trial_doubles_the_time() -> None:
     assert waits == [1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 30.0]
 
 
-def test_one_that_opens_again_at_once_waits_longer() -> None:
-    breaker = opened()
-    breaker.tried(well=True)
-    assert open_again(breaker).wait_s == 2 * FIRST_S
-    breaker.tried(well=True)
-    assert open_again(breaker).wait_s == 4 * FIRST_S
-
-
-def test_the_time_is_short_again_after_some_whole_answers() -> None:
+def test_probation_is_over_after_some_whole_answers() -> None:
     breaker = opened()
     breaker.tried(well=True)
     for _ in range(WINDOW):
         breaker.succeeded()
-    assert open_again(breaker).wait_s == FIRST_S
+    assert not breaker.failed()
+    assert breaker.wait_s == FIRST_S
+
+
+def test_one_that_cannot_be_spared_has_no_probation() -> None:
+    breaker = opened()
+    breaker.tried(well=True)
+    breaker.acquit()
+    assert not breaker.failed()
+    assert breaker.wait_s == FIRST_S
