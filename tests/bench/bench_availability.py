@@ -141,7 +141,8 @@ def _whole(sample: Sample) -> bool:
 def _by_mark(engines: list[FakeEngine], day: str) -> dict[str, list[Seen]]:
     """Mark of a request to what the engines saw of it, in order."""
     found: dict[str, list[Seen]] = defaultdict(list)
-    for seen in (each for engine in engines for each in engine.generated()):
+    seen_by_all = (each for engine in engines for each in engine.generated())
+    for seen in (each for each in seen_by_all if each.path == CHAT):  # the router's trials are not
         mark = seen.body["messages"][0]["content"].partition(" ")[0]
         if mark.startswith(f"{day}-"):
             found[mark].append(seen)
