@@ -6,7 +6,7 @@ from typing import Any
 
 import orjson
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from goldsmith.rollouts.policy import Policy
@@ -107,6 +107,7 @@ NAMES = [
 ]  # fmt: skip
 
 
+@settings(suppress_health_check=[HealthCheck.too_slow])  # in a new clone it first builds its tables
 @given(body=st.dictionaries(st.sampled_from(NAMES), json_values), is_chat=st.booleans())
 def test_any_json_is_a_question_or_a_refusal(
     body: dict[str, Any], is_chat: bool, reader: Reader
