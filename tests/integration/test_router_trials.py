@@ -140,6 +140,7 @@ def test_a_replica_that_was_down_is_tried_soon_after_it_is_up() -> None:
             replica.breaker.wait_s = 600.0  # as after many bad trials, but for the first
             await broken.die()
             await until(lambda: not replica.answers)
+            await asyncio.sleep(1.2 * FIRST_S)  # its first trial would have been by now
             broken.fault = Fault()
             await broken.revive()
             await until(lambda: replica.healthy, timeout_s=10)
